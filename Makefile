@@ -30,7 +30,7 @@ GPU    ?= 0
 KV_GIB  = $(firstword $(shell awk '/^MemAvailable/ {g = int($$2 / 4194304)} END {print (g > 1 ? g : 1)}' /proc/meminfo 2>/dev/null || echo 1))
 SERVE_cpu = --dtype float32 --no-enable-chunked-prefill --enforce-eager --gpu-memory-utilization 0.3
 
-.PHONY: help setup setup-dev setup-vllm demo test test-faults test-desk test-vllm test-real-models mutants serve-judge need-model check format clean
+.PHONY: help setup setup-dev setup-vllm demo test test-faults test-desk test-ray test-vllm test-real-models mutants serve-judge need-model check format clean
 .PHONY: serve review domain ingest questions sample annotate import agreement show build merge validate export push train evaluate forget recipes doctor schema
 
 help:                             ## print this list
@@ -64,7 +64,7 @@ show: $(VENV)/.train             ## annotations or pairs, sentence by sentence (
 	@$(RUN)
 build: $(VENV)/.train             ## annotations -> dataset/
 	@$(RUN)
-merge: $(VENV)/.train             ## join the shards of one build -> dataset/ (ARGS="parts/1 parts/2")
+merge: $(VENV)/.train             ## join the parts of a run or build with --shard (ARGS="runs/mine/annotations-*-of-00064.jsonl")
 	@$(RUN)
 validate: $(VENV)/.train          ## check dataset/ row by row, and print all faults
 	@$(RUN)
@@ -95,11 +95,13 @@ test-faults: $(VENV)/.dev         ## slow tests of kills and faults (some minute
 	@$(VENV)/bin/python -m pytest -s tests/faults $(ARGS)
 test-desk: $(VENV)/.dev           ## all tests of the review desk, the slow ones in a real browser too
 	@$(VENV)/bin/python -m pytest $(wildcard tests/test_desk_*.py tests/desk_full) $(ARGS)
+test-ray: $(VENV)/.dev            ## all tests of --engine ray, the long ones too (20,000 responses, killed workers)
+	@$(VENV)/bin/python -m pytest $(wildcard tests/test_ray_*.py tests/ray_full) $(ARGS)
 test-vllm: .venv-vllm/.ready      ## the tests against a real vllm, on a CPU or GPU (some minutes)
 	@HF_HUB_OFFLINE=1 $(VLLM_RUN) -m pytest tests/with_vllm/test_vllm.py $(ARGS)
-test-real-models: $(VENV)/.dev    ## a real small model as judge, on a CPU (about five minutes)
+test-real-models: $(VENV)/.dev    ## a real small model as judge, also behind Ray, on a CPU
 	@$(MAKE) -s .venv-real/.ready || echo "$(NO_REAL)"
-	@REAL_MODELS=.venv-real HF_HUB_OFFLINE=1 $(VENV)/bin/python -m pytest -rs tests/real_models/test_real_models.py $(ARGS)
+	@REAL_MODELS=.venv-real HF_HUB_OFFLINE=1 $(VENV)/bin/python -m pytest -rs tests/real_models $(ARGS)
 mutants: $(VENV)/.dev             ## small faults in the code: does a test fail for each? (hours; ARGS=loss.py for some)
 	@$(VENV)/bin/python tests/mutants.py $(ARGS)
 serve-judge: need-model .venv-vllm/.ready  ## a vllm server, one per GPU (MODEL=folder NAME=served-name PORT=8000 GPU=0)

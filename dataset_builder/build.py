@@ -38,9 +38,10 @@ from formats.reviews.log import Logged
 from formats.reviews.pair_log import PairDrops
 from schemas.document_versions import find_stale_documents, notes_on_stale
 from schemas.errors import InputError
+from schemas.files.row_folder import list_row_files
+from schemas.files.shard import Shard
 from schemas.files.sidecar import describe_files
 from schemas.records import Annotation, Failure, Pair
-from schemas.shard import Shard
 from schemas.stage import StageResult, write_failures
 
 __all__ = ["Built", "build_pairs", "load_pairs", "run_build", "staged_build"]
@@ -79,6 +80,7 @@ def run_build(
     forgotten: Sequence[Path] = (),
     shard: Shard | None = None,
     agreement: Path | None = None,
+    workers: int | None = None,
 ) -> StageResult:
     """Build the data set folder `output`: data, statistics and manifest. See `staged_build`."""
     inputs = make_inputs(
@@ -89,7 +91,9 @@ def run_build(
         documents=documents,
         forgotten=forgotten,
     )
-    with staged_build(config, inputs, output=output, shard=shard, agreement=agreement) as staged:
+    with staged_build(
+        config, inputs, output=output, shard=shard, agreement=agreement, workers=workers
+    ) as staged:
         return staged.result
 
 
@@ -103,7 +107,8 @@ def make_inputs(
     forgotten: Sequence[Path] = (),
 ) -> BuildInputs:
     """The files of a build in one order, with the lists of maskdpo forget next to annotations."""
-    paths = [annotations] if isinstance(annotations, Path) else sorted(annotations)
+    given = [annotations] if isinstance(annotations, Path) else sorted(annotations)
+    paths = [file for path in given for file in list_row_files(path)]
     return BuildInputs(
         annotations=paths,
         reviews=sorted(reviews),
@@ -122,12 +127,15 @@ def staged_build(
     output: Path,
     shard: Shard | None = None,
     agreement: Path | None = None,
+    workers: int | None = None,
     replaces: Collection[str] = (),
 ) -> Iterator[StagedDataset]:
     """A built data set, which is moved to `output` when the block ends without an error.
 
     shard       build these questions only; `dataset_builder.folder.merge` puts the parts together
     agreement   a report of `maskdpo agreement`, to record in the manifest
+    workers     processes that read and build; None: by cores and size of the input
+                (`build_data.count_workers`). It changes no byte.
     replaces    names of files that the caller adds to a data set folder; a new folder replaces them
 
     Raises InputError for faulty files and when the split `train` would have no pair (a shard may
@@ -140,7 +148,9 @@ def staged_build(
     part = shard or Shard()
     is_whole = part.count == 1
     with new_folder(output, replaces=replaces) as folder:
-        written = write_data(config, inputs, folder, shard=part, stale=stale.ids)
+        written = write_data(
+            config, inputs, folder, shard=part, stale=stale.ids, num_workers=workers
+        )
         if is_whole:
             _refuse_empty(written, config, inputs, output)
         parts = {} if is_whole else {"shard": str(part)}

@@ -99,11 +99,16 @@ class BuildCounts:
         )
         self.conflicts.extend(outcome.conflicts)
         self.failures.extend(outcome.refused)
+        verdicts = Counter(
+            (sentence.verdict.label, sentence.verdict.source)
+            for row in outcome.rows
+            for sentence in row.sentences
+        )
+        for (label, source), count in verdicts.items():
+            counts["sentences"] += count
+            counts[f"label_{label}"] += count
+            counts[f"verdicts_{source}"] += count
         for row in outcome.rows:
-            counts["sentences"] += len(row.sentences)
-            for sentence in row.sentences:
-                counts[f"label_{sentence.verdict.label}"] += 1
-                counts[f"verdicts_{sentence.verdict.source}"] += 1
             self._count_marked(row)
         counts["pairs"] += len(outcome.pairs)
         counts["pairs_dropped_by_people"] += outcome.dropped_pairs
@@ -121,9 +126,16 @@ class BuildCounts:
         counts[OF_TEST] += outcome.split is Split.TEST
         self._add_failures(outcome)
 
+    def add_block(self, other: BuildCounts) -> None:
+        """Add the counts of later questions; the number of reviewers is that of the whole."""
+        self.counts.update(other.counts)
+        self.failures += other.failures
+        self.conflicts += other.conflicts
+        self.num_marked += other.num_marked
+        self.used_drops += other.used_drops
+
     def _count_marked(self, row: Annotation) -> None:
-        verdicts = [sentence.verdict for sentence in row.sentences]
-        self.num_marked += sum(bool(verdict.error_spans) for verdict in verdicts)
+        self.num_marked += sum([bool(item.verdict.error_spans) for item in row.sentences])
         if not self.config.has_pieces:
             return
         # An error span outside its sentence, such as the space after it, marks nothing in it.

@@ -1,4 +1,4 @@
-"""The reviews of the input, in the scratch database of the input index.
+"""The reviews of the input, in the scratch database of the build.
 
 The rule: a review is kept once, even if several files contain it, and one id never belongs to two
 decisions. Which of several reviews counts is decided where they are applied.
@@ -6,10 +6,10 @@ decisions. Which of several reviews counts is decided where they are applied.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from dataset_builder.reading.scratch import Scratch
 from formats.reviews.log import Logged, read_reviews, time_of
 from schemas.errors import Fault, InputError
 from schemas.records import Annotation
@@ -19,8 +19,8 @@ from schemas.reviews import Review
 class IndexedReviews:
     """Fill it with `load`. Also reads the index's table `rows`."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._run = connection.execute
+    def __init__(self, scratch: Scratch) -> None:
+        self._run = scratch.execute
         self._is_empty = True
         self._run(
             "CREATE TABLE reviews (id TEXT PRIMARY KEY, response_id TEXT, who TEXT, made REAL,"

@@ -11,101 +11,81 @@ ids, topics and test prompts, because what may be in train depends on all of the
 
 from __future__ import annotations
 
-import sqlite3
-from collections import OrderedDict
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import IO
+from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from dataset_builder.config import BuildConfig, Weighting
 from dataset_builder.indexed_reviews import IndexedReviews
+from dataset_builder.reading.heads import HeadReader, Heads, Located, check_row
+from dataset_builder.reading.row_files import Part, Place, RowFiles
+from dataset_builder.reading.scratch import Scratch
 from dataset_builder.splits.indexed_prompts import IndexedPrompts
-from dataset_builder.splits.prompt_text import prompt_text
-from dataset_builder.weights import find_unusable_confidence
-from formats.forgotten import Forgotten
+from dataset_builder.workers import Workers
 from formats.reviews.pair_log import LoggedPairReview
 from schemas.errors import Fault, InputError
-from schemas.files.jsonl import read_places
+from schemas.files.jsonl import TORN_TAIL, TornTailWarning
+from schemas.files.shard import falls_to
 from schemas.files.sidecar import check_sidecar
-from schemas.records import Annotation, Identifier
+from schemas.records import Annotation
 from schemas.reviews import Review
-from schemas.shard import Shard, falls_to
-from schemas.validation import describe_errors
 
-MAX_OPEN_FILES = 64
+ROWS_PER_BLOCK = 256
 
 
-class _HeadMessage(BaseModel):
-    """A message in its plain form; a message in another form is read as a record."""
+class Block(NamedTuple):
+    """Neighbouring questions, with both ends: about ROWS_PER_BLOCK responses, or one question."""
 
-    model_config = ConfigDict(extra="ignore", strict=True)
-
-    role: str
-    content: str
-
-
-class _Head(BaseModel):
-    """The fields that the first reading uses. The second reading checks all fields."""
-
-    model_config = ConfigDict(extra="ignore", strict=True)
-
-    id: Identifier
-    question_id: Identifier
-    topic: str = ""
-    prompt: list[_HeadMessage]
+    first: str
+    last: str
 
 
 class InputIndex:
-    """Rows by question. Use it as a context manager; `load` first.
+    """Where the rows of each question are. Use it as a context manager; `load` first.
 
-    forgotten    what was removed and must not return: its rows are skipped and counted
-    faults       the faults of the files, in any order; complete after `questions` has ended
+    faults    the faults of the files, in any order; the second reading adds to them
     """
 
-    def __init__(
-        self, folder: Path, config: BuildConfig, shard: Shard, forgotten: Forgotten | None = None
-    ) -> None:
+    def __init__(self, folder: Path, reader: HeadReader) -> None:
         self.faults: list[Fault] = []
         self.num_forgotten = 0
-        self._forgotten = forgotten or Forgotten()
-        self.connection = sqlite3.connect(folder / "rows.sqlite", isolation_level=None)
-        self._config = config
-        self._shard = shard
-        self._paths: list[Path] = []
-        self._open: OrderedDict[int, IO[bytes]] = OrderedDict()
-        for statement in (
-            "PRAGMA journal_mode=OFF",
-            "PRAGMA synchronous=OFF",
-            "PRAGMA cache_size=-32768",
-            "PRAGMA temp_store=FILE",
-            f"PRAGMA temp_store_directory='{str(folder).replace(chr(39), chr(39) * 2)}'",
-            "CREATE TABLE rows (id TEXT PRIMARY KEY, question_id TEXT, topic TEXT, mine INTEGER,"
-            " file INTEGER, line INTEGER, start INTEGER, size INTEGER) WITHOUT ROWID",
-            "BEGIN",  # one transaction to the end: this file is temporary
-        ):
-            self.connection.execute(statement)
-        self.prompts = IndexedPrompts(self.connection)
-        self.reviews = IndexedReviews(self.connection)
+        self.paths: Sequence[Path] = ()
+        self.scratch = Scratch(folder / "rows.sqlite")
+        self._reader = reader
+        self._shard = reader.shard
+        self._forgotten = reader.forgotten
+        self.scratch.execute(
+            "CREATE TABLE rows (id TEXT, question_id TEXT, mine INTEGER, file INTEGER,"
+            " line INTEGER, start INTEGER, size INTEGER)"
+        )
+        self.prompts = IndexedPrompts(self.scratch)
+        self.reviews = IndexedReviews(self.scratch)
 
     def __enter__(self) -> InputIndex:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for handle in self._open.values():
-            handle.close()
-        self.connection.close()
+        self.scratch.close()
 
-    def load(self, annotations: Sequence[Path], reviews: Sequence[Path] = ()) -> None:
+    def load(
+        self,
+        annotations: Sequence[Path],
+        reviews: Sequence[Path] = (),
+        *,
+        workers: Workers | None = None,
+    ) -> None:
         """Read all files once. Raises InputError for one that cannot be read at all."""
+        self.paths = annotations
         for path in annotations:
             check_sidecar(path, Annotation.__name__)
-        for path in annotations:
-            self._load_file(path)
+        self._load_rows(workers or Workers(1))
         self.reviews.load(reviews, self._is_forgotten)
-        self.connection.execute("CREATE INDEX of_question ON rows (question_id, id)")
+        self.scratch.execute("CREATE INDEX of_id ON rows (id)")
+        self._refuse_twins()
+        self.scratch.execute("CREATE INDEX of_question ON rows (question_id, id) WHERE mine")
         self.prompts.name_topics()
 
     def kept_decisions(self, entries: Iterable[LoggedPairReview]) -> list[LoggedPairReview]:
@@ -124,25 +104,26 @@ class InputIndex:
                 kept.append(entry)
         return kept
 
-    def questions(self) -> Iterator[list[Annotation]]:
-        """The responses of each question of this shard, by question id, then by id.
-
-        After the first fault it yields nothing more, and only checks the rest for faults.
-        """
-        rows = self._execute(
-            "SELECT question_id, file, line, start, size FROM rows WHERE mine "
-            "ORDER BY question_id, id"
-        )
-        for _, places in groupby(rows, key=lambda row: row[0]):
-            responses = [self._read(*place[1:]) for place in places]
-            sound = [response for response in responses if response is not None]
-            if not self.faults:
-                yield sound
+    def blocks(self) -> Iterator[Block]:
+        """The questions of this shard, block by block, by question id."""
+        first = last = None
+        num_rows = 0
+        for question_id, count in self.scratch.execute(
+            "SELECT question_id, COUNT(*) FROM rows WHERE mine GROUP BY question_id"
+        ):
+            if first is not None and last is not None and num_rows + count > ROWS_PER_BLOCK:
+                yield Block(first, last)
+                first, num_rows = None, 0
+            first = question_id if first is None else first
+            last = question_id
+            num_rows += count
+        if first is not None and last is not None:
+            yield Block(first, last)
 
     def raise_faults(self) -> None:
         """Raise InputError when a file has a fault; faults are ordered by file and line."""
         if self.faults:
-            order = {str(path): number for number, path in enumerate(self._paths)}
+            order = {str(path): number for number, path in enumerate(self.paths)}
             raise InputError(
                 sorted(self.faults, key=lambda fault: (order[fault.path], fault.line or 0))
             )
@@ -151,34 +132,45 @@ class InputIndex:
         """Number of topics, each counted in the shard of its least question: shards add up."""
         return self.prompts.num_topics(self._shard.has)
 
-    def _execute(self, statement: str, *values: str) -> sqlite3.Cursor:
-        return self.connection.execute(statement, values)
+    def _load_rows(self, workers: Workers) -> None:
+        """The first reading, in the order of files and rows."""
+        files = RowFiles(self.paths, self.scratch.folder)
+        tasks = (
+            (number, part) for number in range(len(self.paths)) for part in files[number].parts()
+        )
+        num_lines = [0] * len(self.paths)
+        with_rows: set[int] = set()
+        make_job = partial(_HeadJob, self._reader, self.paths, self.scratch.folder)
+        for number, heads in workers.map(make_job, tasks):
+            self._keep(number, num_lines[number], heads)
+            num_lines[number] += heads.num_lines
+            with_rows.update(() if heads.is_empty else (number,))
+        files.close()
+        message = f"holds no rows; it should hold one {Annotation.__name__} per line"
+        self.faults += [
+            Fault(path=str(path), line=None, message=message)
+            for number, path in enumerate(self.paths)
+            if number not in with_rows
+        ]
 
-    def _load_file(self, path: Path) -> None:
-        number = len(self._paths)
-        self._paths.append(path)
-        num_before = len(self.faults)
-        is_empty = True
-        for line, start, text in read_places(path):
-            is_empty = False
-            head = self._read_head(path, line, text)
-            if head is None:
-                continue
-            if self._forgotten.has_response(head.id):
-                self.num_forgotten += self._shard.index == 1
-                continue
-            self._check_confidence(path, line, text)
-            self._keep(head, file=number, line=line, start=start, size=len(text))
-        if is_empty and len(self.faults) == num_before:
-            message = f"holds no rows; it should hold one {Annotation.__name__} per line"
-            self.faults.append(Fault(path=str(path), line=None, message=message))
-
-    def _read_head(self, path: Path, line: int, text: bytes) -> _Head | Annotation | None:
-        """The head of a row, or the full row if its messages are not plain; None: a fault."""
-        try:
-            return _Head.model_validate_json(text)
-        except ValidationError:
-            return self._check(path, line, text)
+    def _keep(self, number: int, before: int, heads: Heads) -> None:
+        """Store the rows of a part, which begins after `before` lines of its file."""
+        path = self.paths[number]
+        self.faults += [
+            Fault(path=str(path), line=before + line, message=text) for line, text in heads.faults
+        ]
+        if heads.unusable is not None:
+            line, message = heads.unusable
+            raise InputError.of(path, message, line=before + line)
+        if heads.torn_line is not None:
+            warnings.warn(
+                f"{path}:{before + heads.torn_line}: {TORN_TAIL}", TornTailWarning, stacklevel=2
+            )
+        self.num_forgotten += heads.num_forgotten * (self._shard.index == 1)
+        self.scratch.add_all(
+            f"INSERT INTO rows VALUES (?, ?, ?, {number}, {before} + ?, ?, ?)", heads.rows
+        )
+        self.prompts.add_all(heads.prompts)
 
     def _is_forgotten(self, review: Review) -> bool:
         found = self._forgotten.has_person(review.who) or self._forgotten.has_response(
@@ -187,59 +179,66 @@ class InputIndex:
         self.num_forgotten += found and self._shard.index == 1
         return found
 
-    def _check_confidence(self, path: Path, line: int, text: bytes) -> None:
-        """Raise InputError at the first row that cannot be weighted as the settings require."""
-        if self._config.weighting is not Weighting.CONFIDENCE or b'"lexical"' not in text:
-            return
-        row = self._check(path, line, text)
-        message = find_unusable_confidence(row, self._config) if row is not None else None
-        if message is not None:
-            raise InputError([Fault(path=str(path), line=line, message=message)])
+    def _refuse_twins(self) -> None:
+        """Keep the first row of each id; the others are faults."""
+        run = self.scratch.execute
+        for (name,) in run("SELECT id FROM rows GROUP BY id HAVING COUNT(*) > 1").fetchall():
+            query = "SELECT rowid, file, line FROM rows WHERE id = ? ORDER BY rowid"
+            (_, first_file, first_line), *twins = run(query, (name,)).fetchall()
+            for number, file, line in twins:
+                is_same = file == first_file
+                place = (
+                    f"line {first_line}" if is_same else f"{self.paths[first_file]}:{first_line}"
+                )
+                message = (
+                    f"duplicate id {name!r}, first used on {place}; "
+                    f"ids must be unique in {'a file' if is_same else 'all files of a build'}"
+                )
+                self.faults.append(Fault(path=str(self.paths[file]), line=line, message=message))
+                run("DELETE FROM rows WHERE rowid = ?", (number,))
 
-    def _keep(
-        self, head: _Head | Annotation, *, file: int, line: int, start: int, size: int
-    ) -> None:
-        mine = falls_to(self._shard, head.question_id)
-        kept = self.connection.execute(
-            "INSERT OR IGNORE INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (head.id, head.question_id, head.topic, mine, file, line, start, size),
+
+class BlockReader:
+    """The second reading: the rows of a block's questions, in the process that builds them."""
+
+    def __init__(self, scratch: Scratch, paths: Sequence[Path]) -> None:
+        self._scratch = scratch
+        self._paths = paths
+        self._files = RowFiles(paths, scratch.folder)
+
+    def read(self, block: Block, faults: list[Fault]) -> Iterator[list[Annotation]]:
+        """The responses of each question, by id; after a fault, which is added, the sound ones."""
+        rows = self._scratch.execute(
+            "SELECT question_id, file, line, start, size FROM rows"
+            " WHERE mine AND question_id BETWEEN ? AND ? ORDER BY question_id, id",
+            block,
         )
-        if not kept.rowcount:
-            self._refuse_twin(head.id, file=file, line=line)
-            return
-        self.prompts.add(head.question_id, head.topic, prompt_text(head.prompt))
+        for _, places in groupby(rows, key=itemgetter(0)):
+            found = (self._read(file, Place(*place), faults) for _, file, *place in places)
+            yield [row for row in found if row is not None]
 
-    def _refuse_twin(self, identifier: str, *, file: int, line: int) -> None:
-        query = "SELECT file, line FROM rows WHERE id = ?"
-        first_file, first_line = self._execute(query, identifier).fetchone()
-        place = f"line {first_line}"
-        if first_file != file:
-            place = f"{self._paths[first_file]}:{first_line}"
-        message = (
-            f"duplicate id {identifier!r}, first used on {place}; "
-            f"ids must be unique in {'a file' if first_file == file else 'all files of a build'}"
-        )
-        self.faults.append(Fault(path=str(self._paths[file]), line=line, message=message))
+    def close(self) -> None:
+        """Close the input's files."""
+        self._files.close()
 
-    def _read(self, file: int, line: int, start: int, size: int) -> Annotation | None:
-        handle = self._handle(file)
-        handle.seek(start)
-        return self._check(self._paths[file], line, handle.read(size))
+    def _read(self, number: int, place: Place, faults: list[Fault]) -> Annotation | None:
+        located: list[Located] = []
+        row = check_row(place.line, self._files[number].read(place), located)
+        path = str(self._paths[number])
+        faults += [Fault(path=path, line=line, message=message) for line, message in located]
+        return row
 
-    def _check(self, path: Path, line: int, text: bytes) -> Annotation | None:
-        try:
-            return Annotation.model_validate_json(text)
-        except ValidationError as error:
-            self.faults.extend(
-                Fault(path=str(path), line=line, message=message)
-                for message in describe_errors(error, Annotation)
-            )
-        return None
 
-    def _handle(self, file: int) -> IO[bytes]:
-        handle = self._open.pop(file, None) or self._paths[file].open("rb")
-        self._open[file] = handle  # the last used stays longest
-        if len(self._open) > MAX_OPEN_FILES:
-            _, oldest = self._open.popitem(last=False)
-            oldest.close()
-        return handle
+class _HeadJob:
+    """The first reading in one process: (number of a file, part) to that number and the heads."""
+
+    def __init__(self, reader: HeadReader, paths: Sequence[Path], scratch: Path) -> None:
+        self._reader = reader
+        self._files = RowFiles(paths, scratch)
+
+    def __call__(self, task: tuple[int, Part]) -> tuple[int, Heads]:
+        number, part = task
+        return number, self._reader.read(self._files[number], part)
+
+    def close(self) -> None:
+        self._files.close()

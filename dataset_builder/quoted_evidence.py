@@ -7,18 +7,19 @@ document, a document whose text changed after the annotation, or with offsets ou
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Collection, Iterable
-from functools import lru_cache
+from collections import OrderedDict
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Any
 
+from dataset_builder.reading.scratch import Scratch
 from schemas.errors import Fault, InputError
 from schemas.files.jsonl import scan_rows
 from schemas.records import Document, Evidence
 
 CACHED_DOCUMENTS = 64  # the sentences of a question cite few documents, one after the other
-DescribeEvidence = Callable[[Evidence], dict[str, Any]]
+Quotable = tuple[str | None, str | None]  # licence and text of a document
+Quoted = tuple[str | None, str | None]  # text and licence of evidence
+NOT_QUOTED: Quoted = (None, None)
 
 
 class Quotes:
@@ -26,17 +27,17 @@ class Quotes:
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        scratch: Scratch,
         licenses: Iterable[str],
         *,
         stale: Collection[str] = (),
     ) -> None:
         """`stale`: ids of documents whose text changed since the evidence was located."""
-        self._connection = connection
+        self._scratch = scratch
         self._stale = stale
         self._licenses = frozenset(map(normalise_license, licenses))
-        connection.execute("CREATE TABLE quotable (id TEXT PRIMARY KEY, license TEXT, text TEXT)")
-        self._find = lru_cache(maxsize=CACHED_DOCUMENTS)(self._read)
+        self._cached: OrderedDict[str, Quotable] = OrderedDict()
+        scratch.execute("CREATE TABLE quotable (id TEXT PRIMARY KEY, license TEXT, text TEXT)")
 
     def add_all(self, path: Path) -> None:
         """Add the documents of a file. Raises InputError with every fault in it."""
@@ -49,39 +50,43 @@ class Quotes:
         if faults:
             raise InputError(faults)
 
-    def describe(self, evidence: Evidence) -> dict[str, Any]:
-        """The offsets of the evidence, with `text` and `license`, which are null if not quoted."""
-        license_id, text = self._find(evidence.document_id)
+    def quote(self, evidence: Evidence) -> Quoted:
+        """The text of the evidence and its licence; (None, None) if it must not be quoted."""
         if evidence.document_id in self._stale:
-            text = None
-        is_inside = text is not None and evidence.start < evidence.end <= len(text)
-        quote = text[evidence.start : evidence.end] if text is not None and is_inside else None
-        return {
-            **evidence.model_dump(),
-            "text": quote,
-            "license": license_id if quote is not None else None,
-        }
+            return NOT_QUOTED
+        license_id, text = self._find(evidence.document_id)
+        if text is None or not evidence.start < evidence.end <= len(text):
+            return NOT_QUOTED
+        return text[evidence.start : evidence.end], license_id
 
     def _add(self, document: Document, path: Path, line: int) -> list[Fault]:
         known = self._read(document.id)[1]
         if known is not None and known != document.text:
             message = f"document id {document.id!r} was used before for another text"
             return [Fault(path=str(path), line=line, message=message)]
-        self._connection.execute(
+        self._scratch.execute(
             "INSERT OR REPLACE INTO quotable VALUES (?, ?, ?)",
             (document.id, normalise_license(document.license), document.text),
         )
         return []
 
-    def _read(self, document_id: str) -> tuple[str | None, str | None]:
+    def _find(self, document_id: str) -> Quotable:
+        """`_read`, without a query for one of the last documents."""
+        found = self._cached.pop(document_id, None) or self._read(document_id)
+        self._cached[document_id] = found
+        if len(self._cached) > CACHED_DOCUMENTS:
+            self._cached.popitem(last=False)
+        return found
+
+    def _read(self, document_id: str) -> Quotable:
         query = "SELECT license, text FROM quotable WHERE id = ?"
-        found: tuple[str, str] | None = self._connection.execute(query, (document_id,)).fetchone()
+        found: tuple[str, str] | None = self._scratch.execute(query, (document_id,)).fetchone()
         return found or (None, None)
 
 
-def describe_place(evidence: Evidence) -> dict[str, Any]:
-    """The offsets of the evidence without its text."""
-    return {**evidence.model_dump(), "text": None, "license": None}
+def quote_nothing(_: Evidence) -> Quoted:
+    """The evidence of a build without documents."""
+    return NOT_QUOTED
 
 
 def normalise_license(name: str) -> str:

@@ -1,7 +1,7 @@
 """`export`: files of maskdpo into other formats.
 
     trl, published       a data set folder -> a folder with SPLIT.jsonl
-    human_labels         annotations.jsonl -> one JSONL file
+    human_labels         annotations (a file, or a folder of parts) -> one JSONL file
 
 The rule: nothing is lost silently. A row that the format cannot represent becomes a `Failure` with
 its reason next to the output, the rest are written, and a lossy export must be requested (`lossy`).
@@ -26,6 +26,7 @@ from schemas.error_spans import group_pieces
 from schemas.errors import ConfigError, Fault, InputError
 from schemas.files.jsonl import read_records, scan_rows
 from schemas.files.own_files import WRITTEN, refuse_to_replace, seal
+from schemas.files.row_folder import list_row_files
 from schemas.files.sidecar import (
     check_data_set,
     check_sidecar,
@@ -247,13 +248,14 @@ def _export_human_labels(
 
 
 def _annotations(source: Path) -> Iterator[Annotation]:
-    """The annotations of a file, streamed; on a fault the export stops and writes nothing."""
-    check_sidecar(source, Annotation.__name__)
+    """The annotations of a file or folder, streamed; on a fault nothing is written."""
     count = 0
-    for item in scan_rows(source, Annotation):
-        if isinstance(item, Fault):
-            raise InputError([item])
-        count += 1
-        yield item.record
+    for path in list_row_files(source):
+        check_sidecar(path, Annotation.__name__)
+        for item in scan_rows(path, Annotation):
+            if isinstance(item, Fault):
+                raise InputError([item])
+            count += 1
+            yield item.record
     if not count:
         raise InputError.of(source, "holds no rows; it should hold one Annotation per line")

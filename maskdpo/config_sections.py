@@ -10,6 +10,7 @@
     evaluate  maskdpo/evaluation/config.py           models to compare
     serve     annotator/service/config.py            address, judges by name, limits of the service
     review    maskdpo/desk/config.py                 address, people, second readings of the desk
+    ray       annotator/scale/config.py              cluster and workers of --engine ray
 
 The rule: a setting has one name. A former name is accepted if the present one is not given too, and
 is replaced before anything else reads the settings.
@@ -38,6 +39,7 @@ SECTIONS = {
     "evaluate": ("maskdpo.evaluation.config", "EvaluateConfig"),
     "serve": ("annotator.service.config", "ServeConfig"),
     "review": ("maskdpo.desk.config", "ReviewConfig"),
+    "ray": ("annotator.scale.config", "RayConfig"),
 }
 SECTION_NAMES = tuple(SECTIONS)
 
@@ -51,6 +53,9 @@ class RunSection(Section):
     )
     documents: Path | None = Field(
         default=None, description="file of documents [documents.jsonl in dir]"
+    )
+    metrics: Path | None = Field(
+        default=None, description="file of metrics of each command that calls models [none]"
     )
 
     def path(self, name: str) -> Path:

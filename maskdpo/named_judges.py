@@ -29,7 +29,7 @@ from maskdpo.run_store import RunStore
 from schemas.errors import InputError
 
 CONFIG_SUFFIXES = (".yaml", ".yml")
-VERDICTS_SUFFIX = ".jsonl"
+VERDICTS_SUFFIXES = (".jsonl", ".parquet")
 
 
 @dataclass(kw_only=True)
@@ -95,15 +95,15 @@ def find_judges(
 
 def _find_judge(name: str | None, config: RunConfig, paid: PaidCalls) -> NamedJudge:
     path = Path(name) if name else None
-    if path is None or path.suffix not in (*CONFIG_SUFFIXES, VERDICTS_SUFFIX):
+    if path is None or path.suffix not in (*CONFIG_SUFFIXES, *VERDICTS_SUFFIXES):
         return _make_judge(config.section(AnnotateConfig, "annotate", judge=name), paid)
     if not path.exists():
         raise InputError.of(
             path,
             "not found; a judge is a name, a run config (.yaml), or annotations made earlier "
-            "(.jsonl)",
+            "(.jsonl or .parquet)",
         )
-    if path.suffix == VERDICTS_SUFFIX:
+    if path.suffix in VERDICTS_SUFFIXES:
         replayed = ReplayJudge.read(path, is_of_gold=True)
         # The verdicts exist already, so the settings of other judges need not be complete.
         settings = config.section(AnnotateConfig, "annotate", judge="lexical")

@@ -5,21 +5,27 @@ given. Otherwise the store is RUN/store.sqlite, where RUN is `run.dir` of the co
 `--set`). Without that, the folder of the output is the run directory; if it has no store yet and
 the default folder `runs/default` has one, that one is used.
 
+A part of a run (`--shard I/N`) keeps its own store, and reads the replies of the others: those of
+the run's store, of all parts, and of parts that were cut otherwise. Every command reads those of an
+unfinished run on Ray.
+
 A store that an earlier version kept next to an output is copied into the run's store once, and not
 changed.
 """
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
 
 from maskdpo.config import RunConfig
+from schemas.files.shard import Shard, part_path, stores_of_pieces, whole_path
 
 STORE_NAME = "store.sqlite"
 
@@ -27,7 +33,7 @@ store_option = click.option(
     "--store",
     type=click.Path(path_type=Path, dir_okay=False),
     help="File of finished calls [RUN/store.sqlite; store.sqlite next to the output if run.dir "
-    "is not set].",
+    "is not set]. With --shard, the name gets the part's number.",
 )
 same_model_option = click.option(
     "--same-model",
@@ -39,10 +45,31 @@ same_model_option = click.option(
 
 @dataclass(frozen=True, kw_only=True)
 class RunStore:
-    """The store of a run, and the stores of earlier versions whose calls belong to it."""
+    """The store of a run, and the stores of earlier versions whose calls belong to it.
+
+    also   other stores of the run, which are only read
+    """
 
     path: Path
     formers: Sequence[Path] = ()
+    also: Sequence[Path] = ()
+
+    def of_part(self, shard: Shard | None) -> RunStore:
+        """The store of a part of the run; its own path for the whole run."""
+        pieces = stores_of_pieces(self.path)
+        if shard is None:
+            return replace(self, also=pieces)
+        numbers = range(1, shard.count + 1)
+        parts = [part_path(self.path, Shard(index=n, count=shard.count)) for n in numbers]
+        own = part_path(self.path, shard)
+        others = [self.path, *self.formers, *parts, *self.parts(), *pieces]
+        return RunStore(path=own, also=[path for path in dict.fromkeys(others) if path != own])
+
+    def parts(self) -> list[Path]:
+        """The stores that parts of the run have made, however it was cut."""
+        pattern = f"{glob.escape(self.path.stem)}-*-of-*{self.path.suffix}"
+        found = sorted(self.path.parent.glob(pattern))
+        return [path for path in found if whole_path(path) == self.path]
 
     def take_over(self) -> Path:
         """Copy the calls of the former stores, print a line for each, and return the path."""

@@ -92,6 +92,9 @@ class InputError(MaskDpoError):
             shown.append(f"... and {len(self.faults) - MAX_FAULTS_SHOWN} more faults")
         super().__init__("\n".join(shown))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.faults,)  # also when it comes from another process
+
     @classmethod
     def of(cls, path: object, message: str, *, line: int | None = None) -> InputError:
         """An error of a single fault."""

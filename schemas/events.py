@@ -6,7 +6,7 @@ data that holds no prompt and no reply. A slow listener should put events into i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -89,13 +89,18 @@ class CallAsked:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallAnswered:
-    """A call's reply is stored; tokens as counted or estimated, `cost` None without prices."""
+    """A call's reply is stored; tokens as counted or estimated, `cost` None without prices.
+
+    `seconds` is the time from sending it (for the last time) to its reply; None for a local model.
+    """
 
     key: str
     prompt: int
     cached: int
     completion: int
     cost: float | None
+    currency: str = ""
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,12 +120,65 @@ class CallFailed:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CallDropped:
+    """A call that was sent is cancelled: it has no outcome, and may be sent again later."""
+
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CallRetried:
     """A server refused or dropped a call, which is sent again after `wait_s` seconds."""
 
     key: str
     reason: str
     wait_s: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServerPace:
+    """One server of a model at this moment; numbers are of calls.
+
+    server     its host and port; never a path, a user or a key
+    under_way  sent to it, without a reply yet
+    room       those that it may have at once
+    rate       those per second that it gets at most; None: no limit is known
+    waiting    those that were refused and wait to be sent again
+    sent       sent to it so far, those sent again included
+    refused    refused by it so far, because it was full
+    """
+
+    server: str
+    under_way: int
+    room: int
+    rate: float | None = None
+    waiting: int = 0
+    sent: int = 0
+    refused: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServersPaced:
+    """The servers of one model now; reported before the first call, about once a second while calls
+    are made, and after the last."""
+
+    servers: Sequence[ServerPace]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RowsFound:
+    """`count` rows of the input are to be finished."""
+
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RowsFinished:
+    """Rows of the input are finished; `labels` counts the sentences of those done, by verdict."""
+
+    done: int = 0
+    failed: int = 0
+    labels: Mapping[str, int] = field(default_factory=dict)
 
 
 Event = (
@@ -133,10 +191,27 @@ Event = (
     | CallAnswered
     | CallsServed
     | CallFailed
+    | CallDropped
     | CallRetried
+    | ServersPaced
+    | RowsFound
+    | RowsFinished
 )
 OnEvent = Callable[[Event], None]
 
 
 def ignore(event: Event) -> None:
     """A listener that ignores all events."""
+
+
+def heard_by(*listeners: OnEvent) -> OnEvent:
+    """One listener that passes each event to all of them, in this order."""
+    heard = [item for item in listeners if item is not ignore]
+    if len(heard) < 2:
+        return heard[0] if heard else ignore
+
+    def pass_on(event: Event) -> None:
+        for listener in heard:
+            listener(event)
+
+    return pass_on

@@ -12,6 +12,7 @@ from mutant_rows import mutants_of, reaching
 from mutant_table_agreement_spans import AGREEMENT_SPANS
 from mutant_table_api import PYTHON_API
 from mutant_table_ask_spans import ASKED_SPANS
+from mutant_table_build_workers import BUILD_WORKERS
 from mutant_table_client import SERVICE_CLIENT
 from mutant_table_core import CORE
 from mutant_table_desk_browser import IN_BROWSER
@@ -34,18 +35,22 @@ from mutant_table_ingest import INGEST
 from mutant_table_jobs import IN_JOBS
 from mutant_table_leaks import LEAKS
 from mutant_table_lexical import LEXICAL
+from mutant_table_merge import MERGED
 from mutant_table_messages import MESSAGES
 from mutant_table_money import MONEY
 from mutant_table_outcome import OUTCOMES
 from mutant_table_pace import PACING
 from mutant_table_packaging import PACKAGING
+from mutant_table_parquet import OF_PARQUET
 from mutant_table_pdf import DOCUMENTS_PDF
 from mutant_table_pieces import PIECES
 from mutant_table_protocols import PROTOCOLS
 from mutant_table_publishing import PUBLISHED
+from mutant_table_ray import ON_RAY
 from mutant_table_real_judges import REAL_JUDGES
 from mutant_table_replies import REPLIES
 from mutant_table_reviews import REVIEWS
+from mutant_table_run_metrics import RUN_METRICS
 from mutant_table_running import IN_RUNNING
 from mutant_table_runs import RUNS
 from mutant_table_sentences import SENTENCES
@@ -537,6 +542,7 @@ MUTANTS = [
     *IN_WORK,
     *DESK_CORE,
     *DESK_INDEX,
+    *BUILD_WORKERS,
     *DESK_PAIRS,
     *MESSAGES,
     *MONEY,
@@ -556,18 +562,22 @@ MUTANTS = [
     *SERVERS,
     *PACING,
     *SERVICE_CARE,
+    *RUN_METRICS,
     *SERVICE_SPEED,
     *CORE,
     *IN_SHEETS,
     *REAL_JUDGES,
     *SHOWN,
+    *OF_PARQUET,
     *PIECES,
     *SPAN_FORMATS,
     *SPAN_LIKELIHOOD,
+    *MERGED,
     *STORED,
     *LEXICAL,
     *PACKAGING,
     *ASKED_SPANS,
     *GUARDED,
+    *ON_RAY,
 ]
 # fmt: on

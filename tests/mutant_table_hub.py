@@ -50,9 +50,11 @@ HUB_INPUTS = [
          f"{INPUTS} -k address_that_a_card_names"),
     ),
     *mutants_of(
-        "schemas/files/tables.py",
+        "schemas/files/columnar.py",
         ("damaged-offsets-are-followed", "batch.validate(full=True)", "batch.validate()",
          f"{INPUTS} -k utf8"),
+        ("table-read-whole", "file.iter_batches(batch_size=size, columns=columns)",
+         "file.read(columns=columns).to_batches()", f"{INPUTS} -k batches"),
     ),
     *mutants_of(
         "maskdpo/data_sets/training.py",
@@ -64,8 +66,6 @@ HUB_INPUTS = [
     ),
     *mutants_of(
         "schemas/files/tables.py",
-        ("table-read-whole", "file.iter_batches(batch_size=ROWS_A_BATCH, columns=columns)",
-         "file.read(columns=columns).to_batches()", f"{INPUTS} -k batches"),
         ("row-numbers-start-again", "        number = 0\n        for path in self.files:\n",
          "        for path in self.files:\n            number = 0\n", f"{INPUTS} -k gold"),
         ("columns-not-required", "if missing and (found or", "if False and (found or",

@@ -87,11 +87,11 @@ LEXICAL = [
         ),
     ),
     *mutants_of(
-        "dataset_builder/input_index.py",
+        "dataset_builder/reading/heads.py",
         (
             "ranking-found-late",
-            "            self._check_confidence(path, line, text)\n",
-            "",
+            "heads.unusable = self._unusable(place.line, text, heads.faults)",
+            "heads.unusable = None",
             "test_build.py -k ranking",
         ),
     ),

@@ -186,8 +186,8 @@ PIECES = [
         "dataset_builder/folder/statistics_counts.py",
         (
             "shares-of-active-characters",
-            "share = round(wrong_characters / characters * SCORE_STEPS)",
-            "share = round(characters / characters * SCORE_STEPS)",
+            "_shares(sentences, sizes * wrong, sizes)",
+            "_shares(sentences, sizes, sizes)",
             "test_pieces.py -k statistics",
         ),
     ),

@@ -118,8 +118,8 @@ REVIEWS = [
         "schemas/records.py",
         (
             "no-error-spans-are-written",
-            "exclude_if=lambda spans: not spans",
-            "exclude_if=lambda spans: False",
+            "error_spans: list[ErrorSpan] = _no_items(exclude_if=lambda items: not items)",
+            "error_spans: list[ErrorSpan] = _no_items()",
             "test_error_spans.py -k before",
         ),
         (

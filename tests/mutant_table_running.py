@@ -86,8 +86,8 @@ IN_RUNNING = [
         ),
         (
             "served-calls-are-not-counted",
-            "            self._calls.meter.serve(1)\n",
-            "",
+            "            self._calls.meter.serve(1)\n            answer = found\n",
+            "            answer = found\n",
             f"{SAMPLER} -k over_files",
         ),
         (
@@ -238,8 +238,8 @@ IN_RUNNING = [
         (
             "failed-calls-report-nothing",
             "                if isinstance(outcome, RequestFailure)\n"
-            "                else self._describe(request, tokens)",
-            "                if False\n                else self._describe(request, Tokens())",
+            "                else self._describe(request, outcome, tokens)",
+            "                if False\n                else self._describe(request, outcome, Tokens())",
             f"{CORE} -k failed_calls_are_events",
         ),
     ),

@@ -97,6 +97,15 @@ SERVERS = [
         ),
     ),
     *mutants_of(
+        "annotator/models/openai/server_calls.py",
+        (
+            "every-status-sent-again",
+            "is_retried=is_retried(error.status, error.headers),",
+            "is_retried=True,",
+            f"{WIRE} -k about_the_request",
+        ),
+    ),
+    *mutants_of(
         "annotator/models/openai/connections.py",
         (
             "endless-replies-read-on",
@@ -112,15 +121,6 @@ SERVERS = [
             "return replace(outcome, detail=self._access.without_key(outcome.detail))",
             "return outcome",
             f"{WIRE} -k plain_words",
-        ),
-    ),
-    *mutants_of(
-        "annotator/models/openai/server_calls.py",
-        (
-            "every-status-sent-again",
-            "is_retried=is_retried(error.status, error.headers),",
-            "is_retried=True,",
-            f"{WIRE} -k about_the_request",
         ),
     ),
     *mutants_of(

@@ -10,17 +10,24 @@ SPEED = "test_service_speed.py"
 SERVICE_SPEED = [
     *mutants_of(
         "annotator/service/metrics.py",
-        ("metrics-label-any-reason", "if _REASON.fullmatch(reason) else OTHER", "", METRICS),
         (
             "metrics-one-label-a-response",
-            "for sentence in annotation.sentences:",
-            "for sentence in annotation.sentences[:1]:",
+            "for item in annotation.sentences]",
+            "for item in annotation.sentences[:1]]",
             METRICS,
         ),
         (
-            "metrics-served-once",
-            "self._served.labels(judge).inc(event.count)",
-            "self._served.labels(judge).inc()",
+            "metrics-judged-once",
+            "self._judged.labels(judge).inc(event.count)",
+            "self._judged.labels(judge).inc()",
+            METRICS,
+        ),
+        ("metrics-accept-ignored", "if _OPENMETRICS not in accept:", "if True:", METRICS),
+        ("metrics-accept-everything", "if _OPENMETRICS not in accept:", "if False:", METRICS),
+        (
+            "metrics-outcome-any",
+            "self._annotations.labels(judge, reason_word(outcome))",
+            "self._annotations.labels(judge, outcome)",
             METRICS,
         ),
     ),
@@ -75,7 +82,7 @@ SERVICE_SPEED = [
         "annotator/service/service.py",
         (
             "service-counts-nothing",
-            'return self.metrics.on_event(judge, currency=prices.currency if prices else "")',
+            "return self.metrics.on_event(judge)",
             "return lambda event: None",
             METRICS,
         ),

@@ -11,15 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataset_builder.config import BuildConfig
-from dataset_builder.input_index import InputIndex
+from dataset_builder.input_index import BlockReader, InputIndex
+from dataset_builder.reading.heads import HeadReader
 from dataset_builder.review_outcome import conflicts_path
+from formats.forgotten import Forgotten
 from maskdpo.cli.main import cli
 from maskdpo.publishing.dataset import build_dataset, merge_datasets
 from schemas.errors import ConfigError, InputError
+from schemas.files.shard import Shard
 from schemas.files.writing import write_json
 from schemas.labels import Label
 from schemas.reviews import ReviewSpan, make_review, text_sha256
-from schemas.shard import Shard
 from schemas.stage import StageResult, failures_path
 
 CONFIG = BuildConfig(test_share=0.3)
@@ -195,7 +197,9 @@ def test_faults_of_all_files_are_told_in_order_and_ids_are_one_set(tmp_path: Pat
         tmp_path / "a.jsonl",
         [*questions(2), annotation_row("late", [GOOD], text="short"), "{nonsense"],
     )
-    second = write_annotations(tmp_path / "b.jsonl", [annotation_row("q0/best", [GOOD])])
+    # A row with an id that is taken is not read again, so its text is not a second fault.
+    taken = annotation_row("q0/best", [GOOD], text="short")
+    second = write_annotations(tmp_path / "b.jsonl", [taken])
     (tmp_path / "c.jsonl").write_text("")
     with pytest.raises(InputError) as caught:
         build_dataset(
@@ -227,19 +231,27 @@ def test_two_inputs_of_one_name_are_both_in_the_manifest(tmp_path: Path) -> None
 
 
 def test_one_question_is_read_at_a_time(tmp_path: Path) -> None:
-    class Counting(InputIndex):
+    class Counting(BlockReader):
         num_read = 0
 
-        def _read(self, *place: int) -> Any:
+        def _read(self, *place: Any) -> Any:
             self.num_read += 1
             return super()._read(*place)
 
-    path = write_annotations(tmp_path / "a.jsonl", questions(50))
-    with Counting(tmp_path, CONFIG, Shard()) as index:
+    path = write_annotations(tmp_path / "a.jsonl", questions(200))
+    reader = HeadReader(config=CONFIG, shard=Shard(), forgotten=Forgotten())
+    number = 0
+    with InputIndex(tmp_path, reader) as index:
         index.load([path])
-        for number, responses in enumerate(index.questions(), start=1):
-            assert len(responses) == 3
-            assert index.num_read == 3 * number
+        blocks = list(index.blocks())
+        rows = Counting(index.scratch, [path])
+        for block in blocks:
+            for number, responses in enumerate(rows.read(block, []), start=number + 1):  # noqa: B020
+                assert len(responses) == 3
+                assert rows.num_read == 3 * number
+        rows.close()
+    assert number == 200
+    assert len(blocks) == 3  # of 256 rows at most, so of 85 questions
 
 
 def test_more_files_than_may_be_open_are_read(tmp_path: Path) -> None:

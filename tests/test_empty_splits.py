@@ -15,7 +15,7 @@ from dataset_builder.splits.empty_splits import _HELP, find_empty, note_on_test
 from dataset_builder.splits.splits import Split, split_of
 from dataset_builder.unused import EXPLANATIONS, Unused
 from schemas.errors import InputError
-from schemas.shard import Shard
+from schemas.files.shard import Shard
 from schemas.stage import StageResult
 
 

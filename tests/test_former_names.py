@@ -16,7 +16,7 @@ from maskdpo.config_sections import SECTION_NAMES, section_model
 from maskdpo.publishing.dataset import add_card, build_dataset, merge_datasets
 from schemas.config import Section
 from schemas.errors import ConfigError, InputError
-from schemas.shard import Shard
+from schemas.files.shard import Shard
 
 POLICY = {"chosen": ["no_hallucination"], "rejected": ["contradictory"]}
 FLOW = {"policy": "{chosen: [no_hallucination], rejected: [contradictory]}", "documents": "corpus"}

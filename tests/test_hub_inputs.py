@@ -33,9 +33,10 @@ from tiny_models import make_pair_values, save_model_folder, write_dataset
 from maskdpo.data_sets.hub import is_hub_id, split_name
 from maskdpo.data_sets.opening import open_data_set
 from schemas.errors import InputError
+from schemas.files.columnar import plain_rows
 from schemas.files.jsonl import read_records
 from schemas.files.sidecar import read_sidecar_values
-from schemas.files.tables import column_names, plain_rows, scan_values
+from schemas.files.tables import column_names, scan_values
 from schemas.records import Annotation
 
 LABELS, OURS = "some-org/labels", "some-org/pairs"

@@ -166,7 +166,7 @@ def quote_all(documents: Path, stale: frozenset[str]) -> dict[str, str | None]:
     quotes.add_all(documents)
     found = {}
     for name in ("salt.html", "tin.txt"):
-        found[name] = quotes.describe(Evidence(document_id=name, start=0, end=3))["text"]
+        found[name], _ = quotes.quote(Evidence(document_id=name, start=0, end=3))
     return found
 
 

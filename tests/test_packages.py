@@ -31,7 +31,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 EXTRAS = (
     "matplotlib scipy spacy nltk datasets huggingface_hub pandas torch transformers accelerate "
     "peft safetensors tensorboard vllm datasketch openai trl sklearn yaml "
-    "fastapi starlette uvicorn uvloop httptools prometheus_client schemathesis"
+    "fastapi starlette uvicorn uvloop httptools schemathesis ray"
 ).split()
 
 
@@ -55,7 +55,7 @@ def test_a_wheel_is_told_the_extra_of_a_package() -> None:
     assert install_command("huggingface_hub") == "pip install 'maskdpo[hub]'"
     assert install_command("torch") == "pip install 'maskdpo[train]'"
     assert install_command("fastapi") == "pip install 'maskdpo[serve]'"
-    assert install_command("prometheus_client") == install_command("uvicorn")
+    assert install_command("prometheus_client") == install_command("pyarrow")
     assert install_command("sklearn") == "pip install 'maskdpo[dev]'"
     assert install_command("pyarrow") == install_command("markdown_it") == "pip install maskdpo"
     assert install_command("vllm").startswith("pip install 'maskdpo[vllm]'   (in an environment of")

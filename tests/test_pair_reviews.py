@@ -30,9 +30,9 @@ from maskdpo.cli.main import cli
 from maskdpo.publishing.dataset import build_dataset, merge_datasets
 from schemas.errors import InputError
 from schemas.files.appending import cut_off_path
+from schemas.files.shard import Shard
 from schemas.records import Pair
 from schemas.reviews import PairReview
-from schemas.shard import Shard
 
 CONFIG = BuildConfig(test_share=0.3)
 ALL_PAIRS = BuildConfig(strategy=Strategy.ABOVE_MARGIN, max_pairs=9, test_share=0.0)

@@ -36,9 +36,9 @@ from maskdpo.publishing.dataset import build_dataset
 from maskdpo.publishing.model_card import ModelFacts, render_model_card
 from schemas.error_spans import given_places, group_pieces, trim_words, wrong_words
 from schemas.errors import ConfigError, InputError
+from schemas.files.shard import Shard
 from schemas.labels import Label, Side
 from schemas.records import Annotation, Message, Pair, Sentence, Span, Verdict
-from schemas.shard import Shard
 from schemas.stage import StageResult
 from trainer.config import TrainConfig
 from trainer.data import find_pair_files, read_pairs

@@ -21,7 +21,7 @@ from dataset_builder.splits.prompt_template import (
 )
 from dataset_builder.splits.prompt_text import flatten, ngrams_of
 from dataset_builder.splits.splits import Split, split_of
-from schemas.shard import Shard
+from schemas.files.shard import Shard
 from schemas.stage import StageResult
 
 LONG = (

@@ -179,7 +179,7 @@ def test_pseudonyms_that_are_none_are_names(tmp_path: Path) -> None:
 def test_every_file_and_every_batch_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("schemas.files.tables.ROWS_A_BATCH", 10)
+    monkeypatch.setattr("schemas.files.columnar.ROWS_A_BATCH", 10)
     rows = [{"correction": {"who": "reviewer-1"}, "source": "person", "judge": ""}] * 95
     last = {"correction": {"who": "Mira"}, "source": "person", "judge": "clinic labels"}
     found = people_of(tmp_path, rows, [*rows, last])

@@ -9,6 +9,7 @@ from build_rows import questions, write_annotations
 from dataset_builder.config import BuildConfig
 from maskdpo.publishing.dataset import build_dataset, merge_datasets
 from maskdpo.publishing.privacy import json_faults, text_faults
+from schemas.files.shard import Shard
 from schemas.files.sidecar import (
     base_name,
     describe_files,
@@ -16,7 +17,6 @@ from schemas.files.sidecar import (
     sidecar_path,
     write_sidecar,
 )
-from schemas.shard import Shard
 
 EN, ZH = "ab" * 32, "cd" * 32
 LLM = {

@@ -32,6 +32,7 @@ ANNOTATOR_PARTS = {
     "judging": ("sampling", "calls", "models", "documents", "text"),
     "agreement": ("judging", "sampling", "calls", "models", "documents", "text"),
     "service": ("judging", "sampling", "calls", "models", "documents", "text"),
+    "scale": ("judging", "sampling", "calls", "models", "documents", "text"),
 }
 HEAVY = {"torch", "transformers", "vllm", "datasets", "spacy", "nltk", "openai", "matplotlib"}
 

@@ -20,8 +20,8 @@ from dataset_builder.splits.near_topics import find_near_topics
 from dataset_builder.splits.splits import Split, split_of
 from dataset_builder.splits.topics import topic_key
 from maskdpo.publishing.dataset import build_dataset, merge_datasets
+from schemas.files.shard import Shard
 from schemas.files.sidecar import describe_file
-from schemas.shard import Shard
 from schemas.stage import StageResult
 
 ONE_TOPIC = [

@@ -28,8 +28,9 @@ from typing import Any, Literal, get_args
 from pydantic import ValidationError
 
 from schemas.errors import InputError
+from schemas.files.columnar import COLUMNAR
 from schemas.files.sidecar import check_format, describe_file
-from schemas.files.tables import COLUMNAR, SUFFIXES, Table, require_columns, scan_values
+from schemas.files.tables import SUFFIXES, Table, require_columns, scan_values
 from schemas.hashing import content_key
 from schemas.messages import is_text
 from schemas.preference_rows import SIDES, has_our_columns, split_row

@@ -6,6 +6,7 @@ given the sentences that people labelled, and is never shown a label.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,15 @@ from annotator.judging.config import AnnotateConfig
 from annotator.judging.judge import Judge, JudgeFailure, JudgeTask
 from annotator.judging.tasks import DocumentFinder
 from schemas.errors import InputError
-from schemas.events import Advanced, Ended, OnEvent, Started, ignore
+from schemas.events import (
+    Advanced,
+    Ended,
+    OnEvent,
+    RowsFinished,
+    RowsFound,
+    Started,
+    ignore,
+)
 from schemas.labels import HALLUCINATED_LABELS, Label
 from schemas.records import Annotation, Document, Sentence, Verdict
 
@@ -146,11 +155,14 @@ def judge_gold(
     """
     outcomes: dict[str, list[Verdict]] = {}
     listen = on_event if meter is not None else ignore
+    report = meter.on_event if meter is not None else ignore
     listen(Started(stage="agreement", total=len(tasks), unit="response"))
+    report(RowsFound(count=len(tasks)))
     try:
         for batch in judge.judge(tasks):
             for task, outcome in batch:
-                outcomes[task.response.id] = _read_outcome(task, outcome, judge.name)
+                outcomes[task.response.id] = verdicts = _read_outcome(task, outcome, judge.name)
+                report(_describe(outcome, verdicts))
             usage = meter.snapshot() if meter is not None else None
             listen(Advanced(stage="agreement", count=len(batch), usage=usage))
     finally:
@@ -161,6 +173,14 @@ def judge_gold(
         for annotation in gold
         if annotation.id in asked
     ]
+
+
+def _describe(
+    outcome: Sequence[Verdict] | JudgeFailure, verdicts: Sequence[Verdict]
+) -> RowsFinished:
+    if isinstance(outcome, JudgeFailure) or len(outcome) != len(verdicts):
+        return RowsFinished(failed=1)
+    return RowsFinished(done=1, labels=Counter(item.label.value for item in verdicts))
 
 
 def labelled_sentences(judged: Sequence[JudgedResponse]) -> list[JudgedSentence]:

@@ -111,7 +111,7 @@ class Estimator:
             ask = next(dialogue)
             while True:
                 key = call_key(self._kind, self._fingerprint, ask)
-                stored = self._store.get_many([key]).get(key)
+                stored = self._store.peek_many([key]).get(key)
                 if stored is not None:
                     answer = unpack(stored)
                     self._count_stored(key, ask, answer)
@@ -182,14 +182,14 @@ def _num_shared(one: str, other: str) -> int:
 
 
 @contextmanager
-def look_into(path: Path, *, retry_failed: bool = False) -> Iterator[Store]:
-    """The store at `path`.
+def look_into(
+    path: Path, *, retry_failed: bool = False, also: Sequence[Path] = ()
+) -> Iterator[Store]:
+    """The store at `path`, and those of `also` (see Store).
 
     Where none exists, an empty temporary one, so that no file is made there.
     """
-    if path.exists():
-        with Store(path, retry_failed=retry_failed) as store:
+    with tempfile.TemporaryDirectory() as folder:
+        place = path if path.exists() else Path(folder) / "store.sqlite"
+        with Store(place, retry_failed=retry_failed, also=also) as store:
             yield store
-        return
-    with tempfile.TemporaryDirectory() as folder, Store(Path(folder) / "store.sqlite") as store:
-        yield store

@@ -118,7 +118,7 @@ def _header(item: AskedModel) -> dict[str, Any]:
 
 def last_served(store: Store, item: AskedModel) -> list[ServedModel]:
     """What servers reported in the last run with that model; [] where nothing was recorded."""
-    if not store.count(item.role):
+    if not store.has_kind(item.role):
         return []  # there is no reply of the former model
     header = _header(item)
     for records in store.models_of_runs():

@@ -29,6 +29,7 @@ from annotator.calls import store_tables as tables
 from annotator.calls.group_commit import GroupCommit
 from annotator.calls.leases import Leases
 from annotator.calls.store_faults import faults_at_opening, faults_in_use
+from annotator.calls.store_others import OtherStores
 from schemas.errors import InputError
 
 LEASE_S = 15.0
@@ -84,6 +85,10 @@ class Store:
     made in event loops, which wait, too; commits of replies always wait long. None:
     as long as they.
 
+    `also` are the stores of the run's other parts (annotator/calls/store_others.py): a call that is
+    missing here and stored there is copied before anybody leases it. They may be missing, or in use
+    by others, and are not changed.
+
     A store belongs to one process: a forked child must open its own. A pickled one opens the file
     again where it is unpickled, as another owner of the same run.
     """
@@ -97,6 +102,7 @@ class Store:
         uses_lost: bool = True,
         lease_s: float = LEASE_S,
         claim_wait_s: float | None = None,
+        also: Iterable[str | Path] = (),
     ) -> None:
         if not lease_s > 0:
             raise ValueError(f"lease_s is {lease_s}; it must be a positive number of seconds")
@@ -106,6 +112,8 @@ class Store:
         self._uses_lost = uses_lost
         self._lease_s = lease_s
         self._claim_wait_s = claim_wait_s
+        self._others = OtherStores(self._other_files(also))
+        self._searched: set[str] = set()  # by `present`, in the other stores
         self._forks = _Process.num_forks
         # One lock for all writes: threads wait here for each other, not in SQLite, which polls.
         self._lock = threading.RLock()
@@ -135,8 +143,16 @@ class Store:
             uses_lost=self._uses_lost,
             lease_s=self._lease_s,
             claim_wait_s=self._claim_wait_s,
+            also=self._others.paths,
         )
         return _reopen, (again, self._first_run)
+
+    def _other_files(self, also: Iterable[str | Path]) -> Iterator[Path]:
+        """The files of `also`, each once, without this store's."""
+        own = self._file.resolve()
+        for path in dict.fromkeys(Path(item).absolute() for item in also):
+            if path.resolve() != own:
+                yield path
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -184,6 +200,8 @@ class Store:
         Returns the settings of the stage's last run, if any. Call it before any model call.
         """
         with self._writing() as connection, tables.transaction(connection):
+            if self._others:  # whose runs search this store as well
+                tables.add_key_index(connection)
             last = tables.read_last_settings(connection, stage)
             tables.insert_run(connection, stage, _to_json(settings), _to_json(models))
             return json.loads(last) if last else None
@@ -195,17 +213,40 @@ class Store:
 
     def models_of_runs(self) -> list[list[dict[str, Any]]]:
         """What `begin_run` was given as `models`, the newest run first; runs without models are
-        left out.
+        left out. Those of the other stores follow.
 
         Consecutive equal ones are returned once.
         """
         with self._reading() as connection:
-            return [json.loads(text) for text in dict.fromkeys(tables.read_models(connection))]
+            texts = dict.fromkeys(tables.read_models(connection))
+        texts |= dict.fromkeys(self._others.models())
+        return [json.loads(text) for text in texts]
+
+    def has_kind(self, kind: str) -> bool:
+        """Whether this store, or another one of the run, holds a call of `kind`."""
+        with self._reading() as connection:
+            if tables.has_kind(connection, kind):
+                return True
+        return self._others.has_kind(kind)
 
     def get_many(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
         """The values of those of `keys` that are stored."""
         with self._reading() as connection:
             return self._values(connection, keys)
+
+    def peek_many(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """`get_many` of this store and the run's other ones; writes nothing."""
+        keys = list(keys)
+        found = self.get_many(keys)
+        if self._others:
+            rows = self._find_elsewhere(key for key in keys if key not in found)
+            found |= {row[0]: json.loads(row[2]) for row in rows}
+        return found
+
+    def _find_elsewhere(self, keys: Iterable[str]) -> list[tables.Row]:
+        return self._others.find(
+            keys, with_failed=not self._retry_failed, with_lost=self._uses_lost
+        )
 
     def _values(
         self, connection: sqlite3.Connection, keys: Iterable[str]
@@ -220,12 +261,41 @@ class Store:
         return {key: json.loads(value) for key, value in found}
 
     def present(self, keys: Iterable[str]) -> set[str]:
-        """Those of `keys` that are stored, without reading their values."""
+        """Those of `keys` that are stored, without reading their values.
+
+        The other stores are searched for each key once; `claim_missing` searches them every time.
+        """
+        keys = list(keys)
+        if self._others:
+            self.fetch(new := [key for key in keys if key not in self._searched])
+            self._searched.update(new)
+        return self._present(keys)
+
+    def _present(self, keys: Iterable[str]) -> set[str]:
         with self._reading() as connection:
             found = tables.find_calls(
                 connection, keys, first_run=self._first_run, with_lost=self._uses_lost
             )
             return {key for (key,) in found}
+
+    def fetch(self, keys: Iterable[str]) -> int:
+        """Copy those of `keys` that are missing here and stored in another store of the run.
+
+        Calls that failed there are copied, too, unless `retry_failed`. Returns how many were found.
+        """
+        num_found = 0
+        if not self._others:
+            return num_found
+        for batch in tables.batches(dict.fromkeys(keys)):
+            found = self._find_elsewhere(set(batch) - self._present(batch))
+            if not found:
+                continue
+            num_found += len(found)
+            with self._writing() as connection, tables.transaction(connection):
+                run = max(self._first_run, tables.read_last_run(connection))
+                for row in found:
+                    tables.insert_call(connection, row, run)
+        return num_found
 
     def submit(
         self,
@@ -334,6 +404,7 @@ class Store:
         lease ends. Call this again for keys in neither, a few times per second.
         """
         wanted = list(dict.fromkeys(keys))
+        self.fetch(wanted)
         with self._claiming():
             with self._leases.changing() as connection:
                 stored = self._values(connection, wanted)
@@ -360,6 +431,7 @@ class Store:
             return  # everything belongs to the parent
         self._commits.close()
         self._leases.close()
+        self._others.close()
         with self._lock, self._read_lock:
             self._reader.close()
             self._connection.close()  # closed last: this safely moves the log into the file

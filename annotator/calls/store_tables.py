@@ -27,6 +27,7 @@ from schemas.errors import InputError
 SCHEMA_VERSION = 4
 LOST = '{"failure"'  # how the value of a call without a reply begins (stored_calls.py)
 LOCK_WAIT_S = 30.0
+_KEY_INDEX = "calls_by_key"
 _BATCH = 500  # below SQLite's default limit of 999 variables per statement
 
 _TABLES = (
@@ -175,9 +176,70 @@ def find_calls(
         )
 
 
+def find_rows(connection: sqlite3.Connection, keys: Sequence[str], columns: str) -> list[Any]:
+    """Those of at most `_BATCH` keys that a store of any version has, failed or not."""
+    marks = ",".join("?" * len(keys))
+    query = f"SELECT {columns} FROM calls WHERE key IN ({marks}) AND kind <> 'verdict'"
+    return connection.execute(query, keys).fetchall()
+
+
+def add_key_index(connection: sqlite3.Connection) -> None:
+    """Index the keys of a store that is still empty, for processes that search it often.
+
+    The rows of `calls` are in the order of their keys together with the values, so a search reads
+    many pages. Files with and without this index are of the same version.
+    """
+    if connection.execute("SELECT 1 FROM calls LIMIT 1").fetchone() is None:
+        connection.execute(f"CREATE INDEX IF NOT EXISTS {_KEY_INDEX} ON calls (key)")
+
+
+def has_key_index(connection: sqlite3.Connection) -> bool:
+    """Whether `find_keys` may be called."""
+    query = "SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = ?"
+    return connection.execute(query, (_KEY_INDEX,)).fetchone() is not None
+
+
+def find_keys(connection: sqlite3.Connection, keys: Sequence[str]) -> list[str]:
+    """Those of at most `_BATCH` keys that are in the index."""
+    marks = ",".join("?" * len(keys))
+    query = f"SELECT key FROM calls INDEXED BY {_KEY_INDEX} WHERE key IN ({marks})"
+    return [key for (key,) in connection.execute(query, keys)]
+
+
+def has_kind(connection: sqlite3.Connection, kind: str) -> bool:
+    """Whether there is a call of a kind."""
+    query = "SELECT 1 FROM calls WHERE kind = ? LIMIT 1"
+    return connection.execute(query, (kind,)).fetchone() is not None
+
+
 def all_calls(connection: sqlite3.Connection) -> Iterator[tuple[str, str, str]]:
     """Key, kind and value of each call, of a store of any version."""
     return iter(connection.execute("SELECT key, kind, value FROM calls"))
+
+
+def next_calls(connection: sqlite3.Connection, after: str, limit: int, failed: str) -> list[Any]:
+    """At most `limit` calls behind the key `after`, in the order of keys, of any version's file.
+
+    Each is (key, kind, value, created, failed); `failed` is the column, or "0" where there is none.
+    """
+    query = (
+        f"SELECT key, kind, value, created, {failed} FROM calls"
+        " WHERE key > ? AND kind <> 'verdict' ORDER BY key LIMIT ?"
+    )
+    return connection.execute(query, (after, limit)).fetchall()
+
+
+def insert_merged(connection: sqlite3.Connection, row: Row, created: str) -> bool:
+    """Store a call of another store where there is none, or where it is a reply and replaces a
+    failure; returns whether it was stored."""
+    return bool(
+        connection.execute(
+            "INSERT INTO calls (key, kind, value, failed, created) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (key) DO UPDATE SET value = excluded.value, failed = 0"
+            " WHERE calls.failed AND NOT excluded.failed",
+            (*row, created),
+        ).rowcount
+    )
 
 
 def insert_call(connection: sqlite3.Connection, row: Row, run: int) -> bool:
@@ -254,6 +316,20 @@ def read_models(connection: sqlite3.Connection) -> list[str]:
     return [models for (models,) in connection.execute(query)]
 
 
+def read_last_runs(connection: sqlite3.Connection) -> list[tuple[str, str, str, str]]:
+    """(stage, settings, models, created) of the last run of each stage, in their order."""
+    query = (
+        "SELECT stage, settings, models, created FROM runs"
+        " WHERE id IN (SELECT max(id) FROM runs GROUP BY stage) ORDER BY id"
+    )
+    return connection.execute(query).fetchall()
+
+
+def delete_runs(connection: sqlite3.Connection, stage: str) -> None:
+    """Delete the runs of a stage."""
+    connection.execute("DELETE FROM runs WHERE stage = ?", (stage,))
+
+
 def insert_run(
     connection: sqlite3.Connection, stage: str, settings: str, models: str = "[]"
 ) -> None:
@@ -269,6 +345,12 @@ def has_run(connection: sqlite3.Connection, stage: str, settings: str) -> bool:
 
 
 # --- owners and leases ---
+
+
+def has_tables(connection: sqlite3.Connection) -> bool:
+    """Whether the file has a table of calls: False while it is being made, or for another file."""
+    query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'calls'"
+    return connection.execute(query).fetchone() is not None
 
 
 def has_leases(connection: sqlite3.Connection) -> bool:

@@ -32,7 +32,7 @@ def take_over(store: Path, former: Path) -> int:
     try:
         with faults_at_opening(store):
             prepare(connection, store)
-        mark = json.dumps(_describe(former))
+        mark = json.dumps(describe_store(former))
         with faults_at_opening(former), _attached(connection, former) as version:
             return 0 if _find_mark(connection, mark) else _copy(connection, version, mark)
     finally:
@@ -48,7 +48,7 @@ def is_taken_over(store: Path, former: Path) -> bool:
         try:
             if read_version(connection) < 2:
                 return False
-            return _find_mark(connection, json.dumps(_describe(former)))
+            return _find_mark(connection, json.dumps(describe_store(former)))
         finally:
             connection.close()
 
@@ -63,7 +63,7 @@ def mark_taken_over(store: Path, former: Path) -> None:
         connection = sqlite3.connect(store, timeout=LOCK_WAIT_S, isolation_level=None)
         try:
             prepare(connection, store)
-            settings = json.dumps(_describe(former))
+            settings = json.dumps(describe_store(former))
             tables.insert_run(connection, _STAGE, settings)
         finally:
             connection.close()
@@ -91,8 +91,8 @@ def _copy(connection: sqlite3.Connection, version: int, mark: str) -> int:
     return count
 
 
-def _describe(path: Path) -> dict[str, object]:
-    """The facts that identify an unchanged file: its path, size and modification time."""
+def describe_store(path: Path) -> dict[str, object]:
+    """The facts that identify an unchanged store: its path, size and modification time."""
     facts = path.stat()
     log = path.with_name(path.name + "-wal")
     return {

@@ -18,7 +18,15 @@ from annotator.models.backend import Outcome, Reply, Request, RequestFailure
 from annotator.models.prices import Prices, show_money
 from annotator.text.token_estimate import estimate_tokens
 from schemas.errors import BackendError, ConfigError
-from schemas.events import CallAnswered, CallFailed, CallsServed, OnEvent, Usage, ignore
+from schemas.events import (
+    CallAnswered,
+    CallDropped,
+    CallFailed,
+    CallsServed,
+    OnEvent,
+    Usage,
+    ignore,
+)
 from schemas.records import Message
 
 # Tokens of the template around each message: role names and markers.
@@ -148,10 +156,13 @@ class Budget:
 
     def describe_stop(self) -> str:
         """A sentence: which limit the next call does not fit, and what was spent."""
-        cost = f", {self.cost_text}" if self.cost_text else ""
+        return self._describe_stop(self.num_asked, self.tokens.total, self.cost_text)
+
+    def _describe_stop(self, num_calls: int, num_tokens: int, cost: str) -> str:
+        cost = f", {cost}" if cost else ""
         return (
-            f"the next call does not fit {' and '.join(self._exceeded)}: {self.num_asked:,} calls "
-            f"were made ({self.tokens.total:,} tokens{cost}){self._needed}"
+            f"the next call does not fit {' and '.join(self._exceeded)}: {num_calls:,} calls "
+            f"were made ({num_tokens:,} tokens{cost}){self._needed}"
         )
 
     def rows(self) -> list[tuple[str, str]]:
@@ -285,7 +296,7 @@ class Meter:
             self.on_event(
                 CallFailed(key=request.id, reason=outcome.reason, detail=outcome.detail)
                 if isinstance(outcome, RequestFailure)
-                else self._describe(request, tokens)
+                else self._describe(request, outcome, tokens)
             )
 
     def _count(self, request: Request, outcome: Outcome) -> Tokens:
@@ -302,13 +313,15 @@ class Meter:
                 self.failures[outcome.reason] += 1
         return tokens
 
-    def _describe(self, request: Request, tokens: Tokens) -> CallAnswered:
+    def _describe(self, request: Request, reply: Reply, tokens: Tokens) -> CallAnswered:
         return CallAnswered(
             key=request.id,
             prompt=tokens.prompt,
             cached=tokens.cached,
             completion=tokens.completion,
             cost=self.cost_of(tokens),
+            currency=self.prices.currency if self.prices is not None else "",
+            seconds=reply.seconds,
         )
 
     def abandon(self, request: Request) -> None:
@@ -317,6 +330,8 @@ class Meter:
             self.parent.abandon(request)
         with self.budget.lock:
             self._end(request)
+        if self.on_event is not ignore:
+            self.on_event(CallDropped(key=request.id))
 
     def note(self, outcome: Outcome) -> None:
         """An outcome is passed to a dialogue, from a call made now or earlier."""

@@ -126,10 +126,7 @@ class LlmJudge:
 
     def notes(self) -> list[str]:
         """A note that a user must read before trusting the verdicts."""
-        return [
-            f"{self.name} judges with the protocol {self.config.protocol!r}; measure it against "
-            "people's labels with: maskdpo agreement"
-        ]
+        return [note_on(self.name, self.config.protocol)]
 
     def closing_notes(self) -> list[str]:
         """Notes on what the servers did not support."""
@@ -222,6 +219,14 @@ class LlmJudge:
     def dialogues_of(self, inputs: ProtocolInput) -> Dialogues:
         """(number of the first sentence, dialogue) in sentence order."""
         return self.protocol.dialogues(inputs, self._settings)
+
+
+def note_on(name: str, protocol: str) -> str:
+    """What a user must know about the verdicts of the model `name`."""
+    return (
+        f"{name} judges with the protocol {protocol!r}; measure it against people's labels with: "
+        "maskdpo agreement"
+    )
 
 
 def _say(verdicts: list[Verdict]) -> Dialogue[list[Verdict]]:

@@ -119,7 +119,13 @@ def prepare_tasks(
     responses: Path,
 ) -> PreparedRows:
     """A task per row, with its sentences and documents; `responses` is named in failures."""
-    maker = TaskMaker(documents, config)
+    return prepare_with(TaskMaker(documents, config), rows, responses=responses)
+
+
+def prepare_with(
+    maker: TaskMaker, rows: Iterable[Row[Response]], *, responses: Path
+) -> PreparedRows:
+    """`prepare_tasks` for a caller that has a `TaskMaker`."""
     tasks: list[JudgeTask] = []
     failures: list[Failure] = []
     for row in rows:

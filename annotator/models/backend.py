@@ -60,6 +60,8 @@ class Reply:
     system_in_user the system text was sent in front of the first user message
     logprobs       (text of a token, natural log of its probability), in order, where asked for
                    and reported; the texts joined are `text`, except for what a server strips
+    seconds        from sending the request (for the last time) to the reply; not part of its
+                   content, and not stored
     """
 
     text: str
@@ -71,6 +73,7 @@ class Reply:
     logprobs: tuple[tuple[str, float], ...] = ()
     sampling: Mapping[str, Any] = field(default_factory=dict)
     system_in_user: bool = False
+    seconds: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

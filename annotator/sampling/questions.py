@@ -26,7 +26,7 @@ from annotator.calls.identity import (
 from annotator.calls.run_dialogues import run_dialogues
 from annotator.calls.store import Store
 from annotator.calls.stored_calls import StoredCalls
-from annotator.calls.usage import NO_LIMITS, Limits, Meter
+from annotator.calls.usage import NO_LIMITS, Budget, Limits, Meter
 from annotator.models.backend import Backend
 from annotator.models.make_backend import make_backend
 from annotator.sampling.input_checks import check_ids, check_output
@@ -40,12 +40,22 @@ from annotator.sampling.question_dialogue import (
 from annotator.sampling.questions_config import QuestionsConfig
 from annotator.sampling.questions_prompt import PROMPT_VERSION
 from schemas.errors import BackendError, ConfigError, LimitReachedError
-from schemas.events import Advanced, Ended, Noted, OnEvent, Started, ignore
-from schemas.files.jsonl import read_rows, write_records
+from schemas.events import (
+    Advanced,
+    Ended,
+    Noted,
+    OnEvent,
+    RowsFinished,
+    RowsFound,
+    Started,
+    ignore,
+)
+from schemas.files.jsonl import write_records
 from schemas.files.own_files import refuse_to_replace, seal
-from schemas.files.sidecar import Sidecar, describe_files, make_sidecar, write_sidecar
+from schemas.files.parts import InputPart, describe_source, name_part, read_source
+from schemas.files.sidecar import Sidecar, make_sidecar, write_sidecar
 from schemas.records import Document, Failure, Message, Question
-from schemas.stage import StageResult, partial_path, write_failures, write_partial
+from schemas.stage import StageResult, failures_path, partial_path, write_failures, write_partial
 
 STAGE = "questions"
 STORE_KIND = "questions"
@@ -66,17 +76,23 @@ def run_questions(
     documents: Path,
     output: Path,
     store: Path,
-    limits: Limits = NO_LIMITS,
+    limits: Limits | Budget = NO_LIMITS,
     retry_failed: bool = False,
     same_model: bool = False,
     on_event: OnEvent = ignore,
+    part: InputPart | None = None,
+    also: Sequence[Path] = (),
+    backend: Backend | None = None,
 ) -> StageResult:
     """Ask the writer model for `num_questions` questions per document, keep the valid ones.
 
     A document without a valid question is a row of the `.failed` file, with its reason. Counts:
-    `documents`, `questions`, `topics`, `short` (documents with some questions, but fewer than
-    requested), `failed` (documents with none), `cut_documents` (of which the writer read only the
-    beginning), `from_store` (replies), and one `left_out_*` per reason.
+    `documents`, `questions`, `topics`, `short` (documents with fewer than requested), `failed`
+    (documents with none), `cut_documents` (the writer read only their beginning), `from_store`
+    (replies), and one `left_out_*` per reason.
+
+    With `part`, only these documents are read (there may be none), and repeats across documents
+    stay: the merge of the parts removes them. Replies of the stores `also` are used, too.
 
     Raises what `run_sample` raises, and BackendError when too many replies in a row are unusable.
     Replies received by then are in `store` and in `output`'s .partial file, and the same call
@@ -84,22 +100,15 @@ def run_questions(
     `output` of an earlier run is not changed.
     """
     started = time.monotonic()
-    _check_output(output, documents, store)
-    inputs = describe_files([documents]) if documents.is_file() else {}
-    known = _read_documents(documents, config)
-    backend = make_backend(config)
+    inputs, known = _read_inputs(config, documents, part, output, store)
+    backend = backend or make_backend(config)
     meter = Meter(prices=config.prices, limits=limits, section=STAGE, on_event=on_event)
-    with Store(store, retry_failed=retry_failed) as opened:
+    with Store(store, retry_failed=retry_failed, also=also) as opened:
         calls = StoredCalls(opened, kind=STORE_KIND, meter=meter)
         identified = _begin_run(backend, calls, known, config, same_model=same_model)
-        written: dict[str, Written] = {}
-        try:
-            _ask_all(backend, calls, known, config, written)
-        except (BackendError, LimitReachedError) as error:
-            so_far, _ = _collect([item for item in known if item.id in written], written)
-            kept = write_partial(output, so_far, what="questions")
-            raise type(error)(f"{error}; {kept}") from None
-    questions, num_repeated = _collect(known, written)
+        written = _write_all(backend, calls, known, config, output)
+    questions = _collect(known, written)
+    questions, num_repeated = without_repeats(questions) if part is None else (questions, 0)
     is_kept = bool(meter.total_failure) and output.exists()
     if not is_kept:
         write_records(output, questions)
@@ -110,20 +119,33 @@ def run_questions(
     if not is_kept:
         timings = {"total_s": time.monotonic() - started}
         sidecar = _describe(config, backend, identified, inputs, counts=counts, timings=timings)
-        write_sidecar(output, seal(sidecar, [output]))
+        sidecar = name_part(sidecar, part, [output, failures_path(output)])
+        write_sidecar(output, seal(sidecar, [output]) if part is None else sidecar)
     return StageResult(
         output=output,
         num_rows=len(known),
         failures=failures,
         counts=counts,
-        notes=[*_notes(config, counts), *identified.notes, *backend.notes()],
+        notes=[*notes_on(config, counts), *identified.notes, *backend.notes()],
         table=meter.rows(),
         fatal=meter.total_failure,
     )
 
 
-def _read_documents(path: Path, config: QuestionsConfig) -> list[Document]:
-    rows = read_rows(path, Document)
+def _read_inputs(
+    config: QuestionsConfig, documents: Path, part: InputPart | None, output: Path, store: Path
+) -> tuple[Mapping[str, Mapping[str, Any]], list[Document]]:
+    """Hash and size of the file of documents, and its documents, after the checks that cost
+    nothing."""
+    check_output_of_questions(output, documents, store)
+    inputs = describe_source(documents, part)
+    return inputs, _read_documents(documents, config, part)
+
+
+def _read_documents(
+    path: Path, config: QuestionsConfig, part: InputPart | None = None
+) -> list[Document]:
+    rows = read_source(path, Document, part)
     check_ids(path, rows, f"-q{config.num_questions - 1}", made="question")
     return [row.record for row in rows]
 
@@ -137,7 +159,8 @@ def _list_failures(documents: Sequence[Document], written: Mapping[str, Written]
     ]
 
 
-def _check_output(output: Path, documents: Path, store: Path) -> None:
+def check_output_of_questions(output: Path, documents: Path, store: Path) -> None:
+    """Raise ConfigError where `output` cannot be written, or holds other rows than questions."""
     check_output(output, documents, store, what="documents")
     refuse_to_replace(
         output,
@@ -205,15 +228,21 @@ def _describe(
 
 
 def estimate_questions(
-    config: QuestionsConfig, *, documents: Path, store: Path, retry_failed: bool = False
+    config: QuestionsConfig,
+    *,
+    documents: Path,
+    store: Path,
+    retry_failed: bool = False,
+    part: InputPart | None = None,
+    also: Sequence[Path] = (),
 ) -> Estimate:
     """The calls that `run_questions` would still make; makes no call and writes nothing.
 
     A document's next call is counted, not what its reply may lead to.
     """
-    known = _read_documents(documents, config)
+    known = _read_documents(documents, config, part)
     fingerprint = make_backend(config).fingerprint()
-    with look_into(store, retry_failed=retry_failed) as calls:
+    with look_into(store, retry_failed=retry_failed, also=also) as calls:
         estimator = Estimator(calls, kind=STORE_KIND, fingerprint=fingerprint)
         for document in known:
             estimator.follow(write_questions(document, config), None)
@@ -230,6 +259,24 @@ def estimate_questions(
     )
 
 
+def _write_all(
+    backend: Backend,
+    calls: StoredCalls,
+    documents: Sequence[Document],
+    config: QuestionsConfig,
+    output: Path,
+) -> dict[str, Written]:
+    """The result of each document; a run that stops leaves its questions in the .partial file."""
+    written: dict[str, Written] = {}
+    try:
+        _ask_all(backend, calls, documents, config, written)
+    except (BackendError, LimitReachedError) as error:
+        so_far = _collect([item for item in documents if item.id in written], written)
+        kept = write_partial(output, so_far, what="questions")
+        raise type(error)(f"{error}; {kept}") from None
+    return written
+
+
 def _ask_all(
     backend: Backend,
     calls: StoredCalls,
@@ -242,10 +289,13 @@ def _ask_all(
     dialogues = ((item.id, write_questions(item, config)) for item in documents)
     report = calls.meter.on_event
     report(Started(stage=STAGE, total=len(documents), unit="document"))
+    report(RowsFound(count=len(documents)))
     try:
         for done in run_dialogues(backend, calls, dialogues):
             written.update(done)
             calls.meter.labels["questions"] += sum(len(item.questions) for _, item in done)
+            num_done = sum(bool(item.questions) for _, item in done)
+            report(RowsFinished(done=num_done, failed=len(done) - num_done))
             report(Advanced(stage=STAGE, count=len(done), usage=calls.meter.snapshot()))
     except LimitReachedError:
         raise
@@ -283,11 +333,9 @@ def _count_serving(
     return len(serving)
 
 
-def _collect(
-    documents: Sequence[Document], written: Mapping[str, Written]
-) -> tuple[list[Question], int]:
-    """Questions in document order without repeats across documents; and the number of repeats."""
-    questions = [
+def _collect(documents: Sequence[Document], written: Mapping[str, Written]) -> list[Question]:
+    """Questions in document order."""
+    return [
         Question(
             id=f"{document.id}-q{number}",
             topic=topic_of(document),
@@ -298,6 +346,11 @@ def _collect(
         for document in documents
         for number, text in enumerate(written[document.id].questions)
     ]
+
+
+def without_repeats(questions: Sequence[Question]) -> tuple[list[Question], int]:
+    """The questions that repeat no earlier one (annotator/sampling/near_questions.py); and the
+    number of those that do."""
     repeats = find_repeats([(item.topic, item.messages[0].content) for item in questions])
     return [item for place, item in enumerate(questions) if place not in repeats], len(repeats)
 
@@ -331,7 +384,8 @@ def _count(
     }
 
 
-def _notes(config: QuestionsConfig, counts: Mapping[str, int]) -> list[str]:
+def notes_on(config: QuestionsConfig, counts: Mapping[str, int]) -> list[str]:
+    """Notes on questions with these counts, for the end of a run."""
     notes: list[str] = []
     if counts["failed"]:
         notes.append(

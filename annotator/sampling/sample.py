@@ -24,7 +24,7 @@ from annotator.calls.identity import (
 from annotator.calls.store import Store
 from annotator.calls.stored_calls import unpack
 from annotator.calls.usage import NO_LIMITS, Budget, Limits, Meter
-from annotator.models.backend import Reply, RequestFailure
+from annotator.models.backend import Backend, Reply, RequestFailure
 from annotator.models.config import SampleConfig
 from annotator.models.make_backend import make_backend
 from annotator.sampling.input_checks import check_ids, check_output
@@ -32,11 +32,12 @@ from annotator.sampling.sampler import STAGE, Sampler, ask_once
 from annotator.sampling.slots import REPLY_KIND, Slot, make_response, make_slots
 from schemas.errors import BackendError, LimitReachedError
 from schemas.events import Noted, OnEvent, ignore
-from schemas.files.jsonl import read_rows, write_records
+from schemas.files.jsonl import write_records
 from schemas.files.own_files import refuse_to_replace
-from schemas.files.sidecar import describe_files, make_sidecar, write_sidecar
+from schemas.files.parts import InputPart, describe_source, name_part, read_source
+from schemas.files.sidecar import Sidecar, make_sidecar, write_sidecar
 from schemas.records import Failure, Question, Response
-from schemas.stage import StageResult, partial_path, write_failures, write_partial
+from schemas.stage import StageResult, failures_path, partial_path, write_failures, write_partial
 
 # Settings outside the backend that decide replies (the table in dialogue.call_key).
 DECIDING = ("temperature", "top_p", "max_tokens", "seed", "system_prompt")
@@ -72,6 +73,9 @@ def run_sample(
     stage: str = STAGE,
     on_event: OnEvent = ignore,
     is_forgotten: IsForgotten | None = None,
+    part: InputPart | None = None,
+    also: Sequence[Path] = (),
+    backend: Backend | None = None,
 ) -> StageResult:
     """Ask the policy for `num_responses` replies per question and write them as responses.
 
@@ -81,6 +85,8 @@ def run_sample(
     `stage` is the name under which the run is recorded; settings are compared with its last run.
     Responses that `is_forgotten` are left out; the count `forgotten` exists where there are any.
 
+    With `part`, only these questions are asked (there may be none). Replies in `also` are used.
+
     Raises InputError and ConfigError before anything is spent (also, without `same_model`, when
     another model is served than in the last run on `store`), BackendError when the server or
     device fails, LimitReachedError at a limit: finished work is in `store` and in
@@ -88,29 +94,24 @@ def run_sample(
     `fatal`, and an `output` of an earlier run is not changed.
     """
     started = time.monotonic()
-    _check_output(output, questions, store)
-    inputs = describe_files([questions]) if questions.is_file() else {}
-    known = _read_questions(questions, config)
-    backend = make_backend(config)
+    inputs, known = _read_inputs(config, questions, part, output, store)
+    backend = backend or make_backend(config)
     meter = Meter(prices=config.prices, limits=limits, section=STAGE)
-    with Store(store, retry_failed=retry_failed) as calls:
+    with Store(store, retry_failed=retry_failed, also=also) as calls:
         sampler = Sampler(config, store=calls, backend=backend, meter=meter, on_event=on_event)
         work = _leave_out(sampler.slots_of(known), is_forgotten)
         work, identified = _begin_run(sampler, work, stage=stage, same_model=same_model)
         failed = _fetch(sampler, work.slots, output)
-        tally: Counter[str] = Counter()
         is_kept = bool(meter.all_failed) and output.exists()
-        if not is_kept:
-            finished = [slot for slot in work.slots if slot.key not in failed]
-            write_records(output, _responses(sampler, finished, tally))
+        tally = Counter() if is_kept else _write_rows(sampler, work.slots, failed, output)
     failures = _list_failures(work.slots, failed)
-    write_failures(output, failures)
-    partial_path(output).unlink(missing_ok=True)
+    _write_failures(output, failures)
     counts = _count(work, tally, num_failed=len(failures))
     if not is_kept:
         seconds = time.monotonic() - started
-        _write_sidecar(sampler, identified, output, inputs=inputs, counts=counts, seconds=seconds)
-    notes = _notes(config, counts, num_unrecorded=tally["unrecorded"])
+        sidecar = _describe(sampler, identified, inputs=inputs, counts=counts, seconds=seconds)
+        write_sidecar(output, name_part(sidecar, part, [output, failures_path(output)]))
+    notes = notes_on(config, counts, num_unrecorded=tally["unrecorded"])
     return StageResult(
         output=output,
         num_rows=len(work.slots),
@@ -122,13 +123,26 @@ def run_sample(
     )
 
 
-def _read_questions(path: Path, config: SampleConfig) -> list[Question]:
-    rows = read_rows(path, Question)
+def _read_inputs(
+    config: SampleConfig, questions: Path, part: InputPart | None, output: Path, store: Path
+) -> tuple[Mapping[str, Mapping[str, Any]], list[Question]]:
+    """Hash and size of the file of questions, and its questions, after the checks that cost
+    nothing."""
+    check_output_of_sample(output, questions, store)
+    inputs = describe_source(questions, part)
+    return inputs, _read_questions(questions, config, part)
+
+
+def _read_questions(
+    path: Path, config: SampleConfig, part: InputPart | None = None
+) -> list[Question]:
+    rows = read_source(path, Question, part)
     check_ids(path, rows, f"-{config.num_responses - 1}", made="response")
     return [row.record for row in rows]
 
 
-def _check_output(output: Path, questions: Path, store: Path) -> None:
+def check_output_of_sample(output: Path, questions: Path, store: Path) -> None:
+    """Raise ConfigError where `output` cannot be written, or holds other rows than responses."""
     check_output(output, questions, store, what="questions")
     refuse_to_replace(
         output,
@@ -179,6 +193,21 @@ def _fetch(sampler: Sampler, slots: Sequence[Slot], output: Path) -> dict[str, R
         raise type(error)(f"{error}; {kept}") from None
 
 
+def _write_rows(
+    sampler: Sampler, slots: Sequence[Slot], failed: Mapping[str, RequestFailure], output: Path
+) -> Counter[str]:
+    """Write the responses; the number of empty, cut-off and unrecorded ones."""
+    tally: Counter[str] = Counter()
+    finished = [slot for slot in slots if slot.key not in failed]
+    write_records(output, _responses(sampler, finished, tally))
+    return tally
+
+
+def _write_failures(output: Path, failures: Sequence[Failure]) -> None:
+    write_failures(output, failures)
+    partial_path(output).unlink(missing_ok=True)
+
+
 def _list_failures(slots: Sequence[Slot], failed: Mapping[str, RequestFailure]) -> list[Failure]:
     return [
         Failure(id=slot.id, stage=STAGE, reason=failure.reason, detail=failure.detail)
@@ -197,19 +226,18 @@ def _count(work: _Work, tally: Mapping[str, int], *, num_failed: int) -> dict[st
     } | ({"forgotten": work.num_forgotten} if work.num_forgotten else {})
 
 
-def _write_sidecar(
+def _describe(
     sampler: Sampler,
     identified: IdentifiedModels,
-    output: Path,
     *,
     inputs: Mapping[str, Mapping[str, Any]],
     counts: Mapping[str, int],
     seconds: float,
-) -> None:
+) -> Sidecar:
     fingerprint = sampler.backend.fingerprint()
     models = {"policy": sampler.backend.model}
     models |= {name: value for name, value in fingerprint.items() if isinstance(value, str)}
-    sidecar = make_sidecar(
+    return make_sidecar(
         "response",
         config=sampler.config.model_dump(mode="json"),
         inputs=inputs,
@@ -219,7 +247,6 @@ def _write_sidecar(
         counts=counts,
         timings={"total_s": seconds},
     )
-    write_sidecar(output, sidecar)
 
 
 def estimate_sample(
@@ -229,11 +256,13 @@ def estimate_sample(
     store: Path,
     retry_failed: bool = False,
     is_forgotten: IsForgotten | None = None,
+    part: InputPart | None = None,
+    also: Sequence[Path] = (),
 ) -> Estimate:
     """The calls that `run_sample` would still make; makes no call and writes nothing."""
-    known = _read_questions(questions, config)
+    known = _read_questions(questions, config, part)
     fingerprint = make_backend(config).fingerprint()
-    with look_into(store, retry_failed=retry_failed) as calls:
+    with look_into(store, retry_failed=retry_failed, also=also) as calls:
         estimator = Estimator(calls, kind=REPLY_KIND, fingerprint=fingerprint)
         slots = make_slots(config, fingerprint, known)
         for slot in _leave_out(slots, is_forgotten).slots:
@@ -276,7 +305,8 @@ def _stored_responses(sampler: Sampler, slots: Sequence[Slot]) -> Iterator[Respo
         yield from _responses(sampler, ready, Counter())
 
 
-def _notes(config: SampleConfig, counts: Mapping[str, int], *, num_unrecorded: int) -> list[str]:
+def notes_on(config: SampleConfig, counts: Mapping[str, int], *, num_unrecorded: int) -> list[str]:
+    """Notes on responses with these counts, for the end of a run."""
     notes: list[str] = []
     if num_unrecorded and config.backend == "openai" and config.temperature > 0.0:
         notes.append(

@@ -8,6 +8,7 @@ returned.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from functools import cached_property
@@ -27,7 +28,16 @@ from annotator.models.config import SampleConfig
 from annotator.models.make_backend import make_backend
 from annotator.sampling.slots import REPLY_KIND, Slot, make_response, make_slots
 from schemas.errors import BackendError, ConfigError, LimitReachedError
-from schemas.events import Advanced, BatchStep, Ended, OnEvent, Started, ignore
+from schemas.events import (
+    Advanced,
+    BatchStep,
+    Ended,
+    OnEvent,
+    RowsFinished,
+    RowsFound,
+    Started,
+    ignore,
+)
 from schemas.records import Failure, Question, Response
 
 STAGE = "sample"
@@ -139,14 +149,19 @@ class Sampler:
         first_slot_of: dict[str, Slot] = {}
         for slot in slots:
             first_slot_of.setdefault(slot.key, slot)
+        how_often = Counter(slot.key for slot in slots)
         owed = first_slot_of.keys() - self.store.present(first_slot_of)
         failed: dict[str, RequestFailure] = {}
         dialogues = ((slot.key, _ask_for_failure(slot.ask)) for slot in first_slot_of.values())
         self.on_event(Started(stage=STAGE, total=len(first_slot_of), unit="reply"))
+        self.on_event(RowsFound(count=len(slots)))
         self._report_steps()
         try:
             for done in run_dialogues(self.backend, self.calls, dialogues):
                 failed.update({key: item for key, item in done if item is not None})
+                num_failed = sum(how_often[key] for key, item in done if item is not None)
+                num_rows = sum(how_often[key] for key, _ in done)
+                self.on_event(RowsFinished(done=num_rows - num_failed, failed=num_failed))
                 self._report(len(done))
         except (BackendError, ConfigError, LimitReachedError) as error:
             # Replies before a server refuses the key or model were paid for.

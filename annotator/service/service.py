@@ -17,7 +17,7 @@ from annotator.calls.running.handover import end_task
 from annotator.calls.store import Store
 from annotator.calls.usage import Budget, Limits
 from annotator.judging.config import AnnotateConfig
-from annotator.judging.make_judge import judge_meter, judge_prices
+from annotator.judging.make_judge import judge_meter
 from annotator.judging.runs.stored_replies import find_model_judges
 from annotator.judging.stream_judge import JudgeProcesses
 from annotator.service.config import CLAIM_WAIT_S, ServeConfig
@@ -62,7 +62,6 @@ class Service:
         retry_failed: bool = False,
     ) -> None:
         self.config = config
-        self._configs = judges
         self.folder = folder
         self.documents = documents
         self.stopping = asyncio.Event()
@@ -134,8 +133,7 @@ class Service:
         )
 
     def _listener(self, judge: str) -> OnEvent:
-        (prices,) = judge_prices(self._configs[judge]) or [None]
-        return self.metrics.on_event(judge, currency=prices.currency if prices else "")
+        return self.metrics.on_event(judge)
 
     async def __aenter__(self) -> Self:
         self._stack.callback(self.store.close)

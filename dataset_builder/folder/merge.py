@@ -7,7 +7,6 @@ settings are refused.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,13 +21,13 @@ from dataset_builder.build_counts import (
 )
 from dataset_builder.config import BuildConfig
 from dataset_builder.folder.manifest import make_manifest, write_statistics_and_manifest
+from dataset_builder.folder.merge_rows import merge_tables
 from dataset_builder.folder.provenance import add_provenance
 from dataset_builder.folder.read import load_manifest
 from dataset_builder.folder.write import (
-    PAIRS,
-    SENTENCES,
     DataWriter,
     check_replaceable,
+    data_schemas,
     new_folder,
     parquet_name,
 )
@@ -38,10 +37,9 @@ from dataset_builder.splits.splits import Split
 from formats.reviews.conflicts import Conflict
 from schemas.errors import Fault, InputError
 from schemas.files.jsonl import Row, read_records, scan_rows
+from schemas.files.shard import Shard
 from schemas.files.sidecar import describe_file
-from schemas.files.tables import scan_batches
 from schemas.records import Failure
-from schemas.shard import Shard
 from schemas.stage import StageResult, failures_path, write_failures
 from schemas.validation import show_value
 
@@ -100,9 +98,11 @@ def _write_rows(
     """Write the Parquet files of `folder`; returns their entries for the manifest."""
     with DataWriter(folder, pieces=pieces) as writer:
         for split in Split:
-            for name in (PAIRS, SENTENCES):
-                for row in _merge_rows(manifests, parquet_name(name, split)):
-                    writer.add(name, split, row)
+            for config_name, schema in data_schemas(pieces=pieces).items():
+                name = parquet_name(config_name, split)
+                paths = [path / name for path, part in manifests.items() if name in part["files"]]
+                for rows in merge_tables(paths, schema):
+                    writer.add_table(name, rows)
     return writer.files()
 
 
@@ -165,17 +165,6 @@ def _faults(path: Path, manifest: Mapping[str, Any]) -> Iterator[tuple[Path, str
                 file,
                 "was changed after build wrote it (its hash differs); build this shard again",
             )
-
-
-def _merge_rows(manifests: Mapping[Path, Mapping[str, Any]], name: str) -> Iterator[dict[str, Any]]:
-    paths = [path / name for path, manifest in manifests.items() if name in manifest["files"]]
-    return heapq.merge(*(_rows(path) for path in paths), key=lambda row: row["question_id"])
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a Parquet file; one batch is in memory at a time."""
-    for batch in scan_batches(path):
-        yield from batch.to_pylist()
 
 
 def _failures_of(shard: Path) -> list[Failure]:

@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -51,9 +52,19 @@ class Provenance:
             self.languages[row.language] += 1
             self.sampling[_describe_sampling(row.sampling)] += 1
             self.system_prompts[_hash_system_prompt(row)] += 1
-            for sentence in row.sentences:
-                self.judges[public_name(sentence.verdict.judge)] += 1
-                self.protocols[sentence.verdict.protocol] += 1
+        judged = Counter(
+            (sentence.verdict.judge, sentence.verdict.protocol)
+            for row in rows
+            for sentence in row.sentences
+        )
+        for (judge, protocol), count in judged.items():
+            self.judges[public_name(judge)] += count
+            self.protocols[protocol] += count
+
+    def add_block(self, other: Provenance) -> None:
+        """Add the counts of other questions."""
+        for name, counted in vars(self).items():
+            counted.update(getattr(other, name))
 
     def to_dict(self) -> dict[str, dict[str, int]]:
         """The counts as they are in a manifest, names sorted."""
@@ -70,12 +81,19 @@ def add_provenance(parts: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, in
 
 
 def _describe_sampling(sampling: Mapping[str, Any]) -> str:
-    settings = {
-        name: value
-        for name, value in sampling.items()
-        if name not in NOT_SETTINGS and isinstance(value, (int, float, bool))
-    }
-    return json.dumps(settings, sort_keys=True) if settings else ""
+    settings = [
+        item
+        for pair in sampling.items()
+        if pair[0] not in NOT_SETTINGS and isinstance(pair[1], (int, float, bool))
+        for item in pair
+    ]
+    return _encode(*settings) if settings else ""
+
+
+@lru_cache(maxsize=1_000, typed=True)  # typed: 1, 1.0 and true are three settings
+def _encode(*settings: Any) -> str:
+    """JSON of names and values in turn; most responses have the same."""
+    return json.dumps(dict(zip(settings[::2], settings[1::2], strict=True)), sort_keys=True)
 
 
 def _hash_system_prompt(row: Annotation) -> str:

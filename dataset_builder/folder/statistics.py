@@ -53,7 +53,7 @@ from dataset_builder.folder.statistics_counts import (
     SplitCounts,
     count_split,
 )
-from dataset_builder.folder.summaries import Scale, correlate, summarise
+from dataset_builder.folder.summaries import Scale, summarise
 from dataset_builder.splits.splits import Split
 from dataset_builder.splits.topics import topic_key
 from schemas.files.writing import write_json
@@ -150,5 +150,5 @@ def _length_bias(counts: SplitCounts) -> dict[str, Any]:
     return {
         **{name: counts.longer[name] for name in names},
         "median_log2_ratio": ratio,
-        "correlation_with_margin": correlate(counts.ratio_and_margin),
+        "correlation_with_margin": counts.ratio_and_margin.correlation(),
     }

@@ -70,16 +70,40 @@ def _edges(numbers: Sequence[int], scale: Scale) -> list[float]:
     return edges
 
 
-def correlate(counted: Mapping[tuple[int, int], int]) -> float | None:
-    """Pearson's correlation, in whole numbers up to the last step; None if one side is constant."""
-    count = sum(counted.values())
-    sum_x = sum(x * n for (x, _), n in counted.items())
-    sum_y = sum(y * n for (_, y), n in counted.items())
-    sum_xx = sum(x * x * n for (x, _), n in counted.items())
-    sum_yy = sum(y * y * n for (_, y), n in counted.items())
-    sum_xy = sum(x * y * n for (x, y), n in counted.items())
-    spread = (count * sum_xx - sum_x**2) * (count * sum_yy - sum_y**2)
-    return _round((count * sum_xy - sum_x * sum_y) / math.sqrt(spread)) if spread else None
+@dataclass(kw_only=True, slots=True)
+class Products:
+    """The sums of whole numbers that give a correlation; those of two parts add up."""
+
+    count: int = 0
+    x: int = 0
+    y: int = 0
+    xx: int = 0
+    yy: int = 0
+    xy: int = 0
+
+    @classmethod
+    def of(cls, x: Any, y: Any) -> Products:
+        """The sums of two arrays of 64-bit whole numbers."""
+        return cls(
+            count=len(x),
+            x=int(x.sum()),
+            y=int(y.sum()),
+            xx=int((x * x).sum()),
+            yy=int((y * y).sum()),
+            xy=int((x * y).sum()),
+        )
+
+    def add(self, other: Products) -> None:
+        """Add the sums of another part."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+    def correlation(self) -> float | None:
+        """Pearson's correlation, in whole numbers up to the last step; None if one is constant."""
+        spread = (self.count * self.xx - self.x**2) * (self.count * self.yy - self.y**2)
+        if not spread:
+            return None
+        return _round((self.count * self.xy - self.x * self.y) / math.sqrt(spread))
 
 
 def _round(value: float) -> float:

@@ -31,14 +31,8 @@ from dataset_builder.folder.validate_files import (
 )
 from dataset_builder.folder.write import pair_schema, sentence_schema
 from schemas.errors import InputError
-from schemas.files.tables import (
-    COLUMNAR,
-    Table,
-    arrow_schema,
-    column_names,
-    plain_rows,
-    scan_batches,
-)
+from schemas.files.columnar import COLUMNAR, arrow_schema, plain_rows, scan_batches
+from schemas.files.tables import Table, column_names
 
 MAX_FINDINGS = 10_000
 

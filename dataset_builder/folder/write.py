@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,11 @@ def sentence_schema(*, pieces: bool = False) -> Any:
     )
 
 
+def data_schemas(*, pieces: bool = False) -> dict[str, Any]:
+    """The columns of both configurations, by name."""
+    return {PAIRS: pair_schema(pieces=pieces), SENTENCES: sentence_schema(pieces=pieces)}
+
+
 class DataWriter:
     """The Parquet files of a data set folder, all splits of both configurations at once.
 
@@ -114,11 +119,10 @@ class DataWriter:
     def __init__(self, folder: Path, *, pieces: bool = False) -> None:
         """`pieces`: spans may be pieces of sentences, so write the columns of format 2."""
         self._folder = folder
-        schemas = {PAIRS: pair_schema(pieces=pieces), SENTENCES: sentence_schema(pieces=pieces)}
         self._tables = {
             parquet_name(name, split): TableWriter(folder / parquet_name(name, split), schema)
             for split in Split
-            for name, schema in schemas.items()
+            for name, schema in data_schemas(pieces=pieces).items()
         }
 
     def __enter__(self) -> DataWriter:
@@ -128,9 +132,12 @@ class DataWriter:
         for table in self._tables.values():
             table.close()
 
-    def add(self, config_name: str, split: Split, row: Mapping[str, Any]) -> None:
-        """Append a row to `pairs` or `sentences`; rows must be in the order of their questions."""
-        self._tables[parquet_name(config_name, split)].add(row)
+    def add_table(self, name: str, rows: Any) -> None:
+        """Append an Arrow table to the file `name` (`parquet_name`), which has its schema.
+
+        Rows must be in the order of their questions.
+        """
+        self._tables[name].add_table(rows)
 
     def files(self) -> dict[str, dict[str, Any]]:
         """Hash, size and rows of each file by name; splits without rows have none."""

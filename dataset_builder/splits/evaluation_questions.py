@@ -16,10 +16,10 @@ also has words that do.
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from hashlib import blake2b
 
+from dataset_builder.reading.scratch import Scratch
 from dataset_builder.splits.prompt_template import (
     Content,
     Template,
@@ -41,13 +41,13 @@ class EvaluationQuestions:
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        scratch: Scratch,
         *,
         num_words: int,
         template: Template = frozenset(),
         shared: Collection[Content] = frozenset(),
     ) -> None:
-        self._run = connection.execute
+        self._run = scratch.execute
         self._num_words = num_words
         self._template = template
         self._shared = shared

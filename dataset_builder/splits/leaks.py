@@ -7,6 +7,7 @@ depends only on its topic. The result depends on the prompts of all shards, not 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from dataset_builder.config import BuildConfig
@@ -23,10 +24,28 @@ from schemas.records import Annotation, Question
 FindLeak = Callable[[Sequence[Annotation]], Unused | None]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeakFinder:
+    """Gives the reason why a training question must be dropped, or None; other processes can be
+    given it once the scratch database is shared."""
+
+    kept: EvaluationQuestions
+    near: NearDuplicates | None
+
+    def __call__(self, responses: Sequence[Annotation]) -> Unused | None:
+        """The reason for the responses to one question."""
+        for text in sorted({prompt_text(row.prompt) for row in responses}):
+            if self.kept.has(text):
+                return Unused.IN_EVALUATION
+            if self.near is not None and self.near.has(text):
+                return Unused.NEAR_DUPLICATE
+        return None
+
+
 def make_leak_finder(
     config: BuildConfig, index: InputIndex, evaluation_questions: Sequence[Path]
-) -> FindLeak:
-    """Returns a function that gives the reason why a training question must be dropped, or None."""
+) -> LeakFinder:
+    """The finder of leaks for the prompts of an index."""
     prompts = index.prompts
     sample: list[tuple[str, str]] = []
     if config.near_duplicate or evaluation_questions:
@@ -34,7 +53,7 @@ def make_leak_finder(
     template = learn_template(sample)
     near = None
     if config.near_duplicate:
-        near = NearDuplicates(index.connection, threshold=config.near_duplicate, template=template)
+        near = NearDuplicates(index.scratch, threshold=config.near_duplicate, template=template)
         near.add_all(
             text
             for question_id, topic, text in prompts.all()
@@ -47,7 +66,7 @@ def make_leak_finder(
             is Split.TEST
         )
     kept = EvaluationQuestions(
-        index.connection,
+        index.scratch,
         num_words=config.decontaminate_words,
         template=template,
         shared=shared_contents(sample, template) if evaluation_questions else frozenset(),
@@ -55,13 +74,4 @@ def make_leak_finder(
     for path in evaluation_questions:
         for question in read_records(path, Question):
             kept.add(prompt_text(question.messages))
-
-    def find_leak(responses: Sequence[Annotation]) -> Unused | None:
-        for text in sorted({prompt_text(row.prompt) for row in responses}):
-            if kept.has(text):
-                return Unused.IN_EVALUATION
-            if near is not None and near.has(text):
-                return Unused.NEAR_DUPLICATE
-        return None
-
-    return find_leak
+    return LeakFinder(kept=kept, near=near)

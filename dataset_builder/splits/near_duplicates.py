@@ -14,16 +14,17 @@ that differ in a word that changes the question ("not", "northern", "second") ar
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 
+from dataset_builder.reading.scratch import Scratch
 from dataset_builder.splits.minhash import NUM_PERMUTATIONS, minhash
 from dataset_builder.splits.prompt_template import Template, contents_of, stem
 from dataset_builder.splits.prompt_text import character_ngrams, flatten
 from schemas.text.question_senses import ask_differently
 
 MAX_MISSED = 1e-3
+_KEYS_PER_QUERY = 500  # SQLite takes at least 999 values
 _MAX_ENDING = 2  # letters by which the forms of one word differ
 
 
@@ -34,39 +35,43 @@ class NearDuplicates:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, *, threshold: float, template: Template = frozenset()
+        self, scratch: Scratch, *, threshold: float, template: Template = frozenset()
     ) -> None:
-        self._run = connection.execute
+        self._run = scratch.execute
         self._threshold = threshold
         self._rows = rows_a_band(threshold)
         self._template = template
         self._run("CREATE TABLE near_prompts (number INTEGER PRIMARY KEY, text TEXT)")
-        self._run(
-            "CREATE TABLE near_bands (key BLOB, number INTEGER, PRIMARY KEY (key, number)) "
-            "WITHOUT ROWID"
-        )
+        self._run("CREATE TABLE near_bands (key BLOB, number INTEGER)")
 
     def add_all(self, prompts: Iterable[str]) -> None:
-        """Index prompt texts."""
+        """Index prompt texts; call it once, before the first `has`."""
         for number, text in enumerate(prompts):
             self._run("INSERT INTO near_prompts VALUES (?, ?)", (number, text))
             for key in self._keys(text, self._features(text)):
-                self._run("INSERT OR IGNORE INTO near_bands VALUES (?, ?)", (key, number))
+                self._run("INSERT INTO near_bands VALUES (?, ?)", (key, number))
+        # Sorted at once: to insert keys in no order is slow where the index exceeds the cache.
+        self._run("CREATE INDEX near_by_key ON near_bands (key, number)")
 
     def has(self, text: str) -> bool:
         """Whether an indexed prompt is near this one."""
         features = self._features(text)
-        seen: set[int] = set()
-        for key in self._keys(text, features):
-            for (number,) in self._run("SELECT number FROM near_bands WHERE key = ?", (key,)):
-                if number in seen:
-                    continue
-                seen.add(number)
-                query = "SELECT text FROM near_prompts WHERE number = ?"
-                (other,) = self._run(query, (number,)).fetchone()
-                if self._are_alike(text, features, other) and not ask_differently(text, other):
-                    return True
-        return False
+        return any(
+            self._are_alike(text, features, other) and not ask_differently(text, other)
+            for other in self._propose(self._keys(text, features))
+        )
+
+    def _propose(self, keys: Sequence[bytes]) -> Iterator[str]:
+        """The prompts with any of the keys; a prompt may come again."""
+        for start in range(0, len(keys), _KEYS_PER_QUERY):
+            some = keys[start : start + _KEYS_PER_QUERY]
+            rows = self._run(
+                "SELECT text FROM near_prompts WHERE number IN"
+                f" (SELECT number FROM near_bands WHERE key IN ({','.join('?' * len(some))}))",
+                some,
+            )
+            for (text,) in rows:
+                yield text
 
     def _are_alike(self, text: str, features: frozenset[str], other: str) -> bool:
         if jaccard(features, self._features(other)) >= self._threshold:

@@ -1,14 +1,18 @@
 """`export` of a sheet: reads annotations, writes a table for people to fill in.
 
 The rule: what people filled in is never overwritten (`guard.py`). The annotations are read twice,
-so that memory grows with the number of sentences and not with their texts.
+so that memory grows with the number of sentences and not with their texts; Parquet and the parts of
+a folder are first copied to one file of JSON Lines, since the second reading seeks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
 from pydantic import ValidationError
@@ -28,7 +32,9 @@ from formats.sheets.labels import Language, is_chinese
 from formats.sheets.select import Answer, Answers, Choice, Selected
 from formats.sheets.write import write_csv, write_parquet_sheet, write_xlsx
 from schemas.errors import Fault, InputError
-from schemas.files.jsonl import read_places, scan_rows
+from schemas.files.jsonl import read_lines, read_places, scan_rows
+from schemas.files.parquet_lines import is_parquet
+from schemas.files.row_folder import list_row_files
 from schemas.files.sidecar import check_sidecar
 from schemas.records import Annotation, Document
 from schemas.reviews import Review
@@ -79,21 +85,22 @@ def run_export_sheet(
     """
     chosen = choice or Choice()
     check_output(output, format_name, run_options)
-    survey = _survey(source)
-    known = [entry.review for path in reviews for entry in standing(read_reviews(path))]
-    selected = survey.answers.select(chosen, known, by_seed=blind)
-    if not selected:
-        raise InputError.of(source, _nothing_left(chosen, survey, known))
-    spoken = language or ("zh" if survey.num_chinese * 2 > survey.num_responses else "en")
-    columns = columns_of(blind=blind, has_wrong_words=survey.has_wrong_words)
-    parts = {name: number for name, number in survey.parts.items() if name in columns}
-    rows = _rows(source, selected, blind=blind, material=material)
-    if format_name == "csv":
-        num_rows = write_csv(output, rows, columns, parts)
-    elif format_name == "xlsx":
-        num_rows = write_xlsx(output, rows, columns, parts, language=spoken)
-    else:
-        num_rows = write_parquet_sheet(output, rows, columns)
+    with _as_lines(source) as lines:
+        survey = _survey(source, lines)
+        known = [entry.review for path in reviews for entry in standing(read_reviews(path))]
+        selected = survey.answers.select(chosen, known, by_seed=blind)
+        if not selected:
+            raise InputError.of(source, _nothing_left(chosen, survey, known))
+        spoken = language or ("zh" if survey.num_chinese * 2 > survey.num_responses else "en")
+        columns = columns_of(blind=blind, has_wrong_words=survey.has_wrong_words)
+        parts = {name: number for name, number in survey.parts.items() if name in columns}
+        rows = _rows(source, lines, selected, blind=blind, material=material)
+        if format_name == "csv":
+            num_rows = write_csv(output, rows, columns, parts)
+        elif format_name == "xlsx":
+            num_rows = write_xlsx(output, rows, columns, parts, language=spoken)
+        else:
+            num_rows = write_parquet_sheet(output, rows, columns)
     counts = {
         "responses": len(selected),
         "sentences": num_rows,
@@ -109,10 +116,26 @@ def run_export_sheet(
     )
 
 
-def _survey(source: Path) -> _Survey:
-    check_sidecar(source, Annotation.__name__)
+@contextmanager
+def _as_lines(source: Path) -> Iterator[Path]:
+    """The annotations as one file of JSON Lines: `source` itself, or a copy that is removed."""
+    files = list_row_files(source)
+    for path in files:
+        check_sidecar(path, Annotation.__name__)
+    if files == [source] and not is_parquet(source):
+        yield source
+        return
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "annotations.jsonl"
+        with copy.open("wb") as handle:
+            for path in files:
+                handle.writelines(text.rstrip(b"\n") + b"\n" for _, text in read_lines(path))
+        yield copy
+
+
+def _survey(source: Path, lines: Path) -> _Survey:
     survey = _Survey(answers=Answers(), parts={})
-    for _, offset, text in read_places(source):
+    for _, offset, text in read_places(lines):
         annotation = _parse(source, text)
         survey.num_responses += 1
         survey.num_chinese += is_chinese(annotation.language, annotation.text)
@@ -133,10 +156,9 @@ def _parse(source: Path, text: bytes) -> Annotation:
     try:
         return Annotation.model_validate_json(text)
     except ValidationError:
-        # The first fault of the file is this row's, with its line and what to do.
-        raise InputError(
-            [item for item in scan_rows(source, Annotation) if isinstance(item, Fault)][:1]
-        ) from None
+        # The first fault of the files is this row's, with its line and what to do.
+        rows = chain.from_iterable(scan_rows(path, Annotation) for path in list_row_files(source))
+        raise InputError([item for item in rows if isinstance(item, Fault)][:1]) from None
 
 
 def _is_long(annotation: Annotation) -> bool:
@@ -153,9 +175,14 @@ def _is_long(annotation: Annotation) -> bool:
 
 
 def _rows(
-    source: Path, selected: Sequence[Selected], *, blind: bool, material: Material | None
+    source: Path,
+    lines: Path,
+    selected: Sequence[Selected],
+    *,
+    blind: bool,
+    material: Material | None,
 ) -> Iterator[dict[str, Any]]:
-    with source.open("rb") as handle:
+    with lines.open("rb") as handle:
         for item in selected:
             annotation = _read_again(source, handle, item.answer)
             shown = (

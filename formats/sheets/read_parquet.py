@@ -7,7 +7,7 @@ from pathlib import Path
 
 from formats.sheets.table import Row, Table, clean_head
 from schemas.errors import InputError
-from schemas.files.tables import plain_rows
+from schemas.files.columnar import plain_rows
 
 ROWS_PER_BATCH = 1_000
 

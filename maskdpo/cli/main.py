@@ -28,7 +28,7 @@ STAGES = {
     "reviews.",
     "agreement": "Measure a judge against human sentence labels, or compare two.",
     "build": "Turn annotations into a preference data set with masks.",
-    "merge": "Join the shards of one build.",
+    "merge": "Join the parts of a run or build (--shard I/N) into one.",
     "push": "Push a data set or model to the Hub: one commit, private unless you give --public.",
     "train": "Train a model with Mask-DPO on a built data set.",
     "evaluate": "Sample from models, annotate, score, compare and plot.",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from annotator.models.prices import Prices
 
 INPUT_FILE = click.Path(path_type=Path, dir_okay=False)
+INPUT_ROWS = click.Path(path_type=Path)
 RUN_CONFIG = click.Path(path_type=Path)  # a file, or the name of a packaged run config
 
 
@@ -162,15 +163,17 @@ def require_file(path: Path, *, made_by: str) -> Path:
 
 
 def expand_inputs(patterns: Iterable[Path], *, made_by: str) -> list[Path]:
-    """The files of paths and glob patterns, each once, sorted.
+    """The files of paths, folders of rows and glob patterns, each once, sorted.
 
     An existing path is used literally, even with pattern characters. Raises InputError for a path
     or pattern that matches no file.
     """
+    from schemas.files.row_folder import list_row_files
+
     found: set[Path] = set()
     for pattern in patterns:
         if pattern.exists():
-            found.add(pattern)
+            found.update(list_row_files(pattern))
             continue
         names = glob.glob(str(pattern), recursive=True)  # noqa: PTH207 - patterns may be absolute
         files = [path for path in map(Path, names) if path.is_file()]
@@ -228,7 +231,7 @@ estimate_option = click.option(
 )
 
 
-def _choose_plots(_: click.Context, __: click.Parameter, wanted: bool | None) -> bool:
+def choose_plots(wanted: bool | None) -> bool:
     """Whether to draw: as asked for, else where matplotlib is installed, with a note if it is not.
 
     Raises MissingPackageError for plots that were asked for and cannot be drawn.
@@ -247,7 +250,7 @@ def _choose_plots(_: click.Context, __: click.Parameter, wanted: bool | None) ->
 plots_option = click.option(
     "--plots/--no-plots",
     default=None,
-    callback=_choose_plots,
+    callback=lambda _context, _option, wanted: choose_plots(wanted),
     help="Draw the card's plots [where matplotlib is installed].",
 )
 

@@ -17,6 +17,7 @@ from maskdpo.show.documents import NAME as DOCUMENTS
 from maskdpo.show.documents import locate_documents
 from maskdpo.show.sources import Kind, find_source
 from schemas.errors import InputError
+from schemas.files.parquet_lines import is_parquet
 from schemas.files.sidecar import check_sidecar
 from schemas.records import Annotation
 
@@ -82,6 +83,12 @@ def _find(given: Path) -> Iterator[SourceFiles]:
     source = find_source(str(given))
     if source.kind is Kind.RESPONSES:
         raise InputError.of(given, "holds responses without labels; label them: maskdpo annotate")
+    if source.kind is Kind.ANNOTATIONS and (given.is_dir() or is_parquet(given)):
+        raise InputError.of(
+            given,
+            "holds annotations in Parquet or in parts; the review desk reads one file of JSON "
+            "Lines, so write them as one (docs/formats.md, Parquet)",
+        )
     kind: Literal["annotations", "pairs"] = (
         "annotations" if source.kind is Kind.ANNOTATIONS else "pairs"
     )

@@ -43,7 +43,7 @@ _PACKAGES = {
     "uvicorn": "the annotation service",
     "uvloop": "the annotation service",
     "httptools": "the annotation service",
-    "prometheus_client": "figures of the annotation service",
+    "prometheus_client": "metrics of runs and of the annotation service",
     "python-multipart": "the review desk",
     "itsdangerous": "the review desk",
     "vllm": "serving a policy or judge on a GPU",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from annotator.calls.metrics.counting import RunMetrics, listen
 from annotator.calls.usage import NO_LIMITS, Budget, Limits, check_prices
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.make_judge import judge_prices
@@ -27,7 +28,7 @@ from maskdpo.evaluation.scores import compare_models
 from maskdpo.evaluation.served import check_served
 from maskdpo.report.page import ReportInputs, write_report
 from schemas.errors import InputError, LimitReachedError, MaskDpoError
-from schemas.events import Noted, OnEvent, ignore
+from schemas.events import Noted, OnEvent, heard_by, ignore
 from schemas.files.jsonl import read_records, read_rows
 from schemas.files.own_files import has_keys, is_page, refuse_to_replace_unless
 from schemas.files.writing import write_json
@@ -63,6 +64,7 @@ def run_evaluate(
     retry_failed: bool = False,
     same_model: bool = False,
     on_event: OnEvent = ignore,
+    metrics: RunMetrics | None = None,
 ) -> StageResult:
     """Sample from each model, annotate and score; writes scores.json and report.html.
 
@@ -84,6 +86,7 @@ def run_evaluate(
         retry_failed=retry_failed,
         same_model=same_model,
         on_event=on_event,
+        metrics=metrics,
     )
     _write_results(config, samples, inputs, prepared, asked)
     num_questions = len(prepared.questions)
@@ -166,6 +169,7 @@ def _ask_models(
     retry_failed: bool,
     same_model: bool,
     on_event: OnEvent,
+    metrics: RunMetrics | None,
 ) -> _Asked:
     """Sample one model after the other. LimitReachedError names the models that are finished."""
     asked = _Asked()
@@ -181,6 +185,7 @@ def _ask_models(
                 retry_failed=retry_failed,
                 same_model=same_model,
                 on_event=on_event,
+                metrics=metrics,
             )
         except LimitReachedError as error:
             done = ", ".join(asked.annotations) or "none"
@@ -201,6 +206,7 @@ def _ask_model(
     retry_failed: bool,
     same_model: bool,
     on_event: OnEvent,
+    metrics: RunMetrics | None,
 ) -> list[StageResult]:
     """Sample from one model and judge its responses; the files are in `output/NAME/`."""
     folder = inputs.output / name
@@ -213,7 +219,7 @@ def _ask_model(
         limits=budget,
         retry_failed=retry_failed,
         same_model=same_model,
-        on_event=on_event,
+        on_event=heard_by(on_event, listen(metrics, "policy", name)),
     )
     budget.meters[-1].check_replies()  # the model's
     judged = run_annotate(
@@ -226,7 +232,7 @@ def _ask_model(
         limits=budget,
         retry_failed=retry_failed,
         same_model=same_model,
-        on_event=on_event,
+        on_event=heard_by(on_event, listen(metrics, "judge")),
     )
     budget.meters[-1].check_replies()  # the judge's: calls that it cannot do are not paid again
     return [sampled, judged]

@@ -15,7 +15,7 @@ from typing import IO
 from formats.forgotten import FORGOTTEN_NAME, spellings
 from maskdpo.forgetting.targets import BETWEEN_WORDS
 from schemas.errors import InputError
-from schemas.files.tables import scan_batches
+from schemas.files.columnar import scan_batches
 
 _ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "gb18030", "cp1252")
 _BETWEEN = BETWEEN_WORDS.encode("ascii")

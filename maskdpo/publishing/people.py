@@ -18,7 +18,7 @@ from formats.reviews import PAIR_REVIEWS_NAME, REVIEW_FILES
 from formats.reviews.names import PSEUDONYM, SEPARATOR
 from maskdpo.forgetting.rows import find_known
 from schemas.errors import Fault, InputError
-from schemas.files.tables import arrow_schema, readable, scan_batches
+from schemas.files.columnar import arrow_schema, readable, scan_batches
 
 _MAX_SHOWN = 5
 _MIN_NAME_CHARS = 3  # of a reviewer's name that is searched for in file names

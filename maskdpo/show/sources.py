@@ -18,9 +18,11 @@ from maskdpo.data_sets.hub import is_hub_id
 from maskdpo.data_sets.opening import refuse_part_of_file
 from maskdpo.data_sets.training import find_pairs
 from schemas.errors import Fault, InputError
-from schemas.files import tables
+from schemas.files import columnar, tables
 from schemas.files.jsonl import read_lines, scan_rows
 from schemas.files.other_formats import advise_on_format
+from schemas.files.parquet_lines import is_parquet
+from schemas.files.row_folder import find_row_files, list_row_files
 from schemas.files.sidecar import FORMAT_PREFIX, check_sidecar, read_sidecar_values
 from schemas.files.writing import is_special_file
 from schemas.preference_rows import SIDES
@@ -28,8 +30,8 @@ from schemas.records import Annotation, Pair, Response
 from trainer.data import PairFiles, scan_pairs
 
 SHOWN = (
-    "annotations (annotations.jsonl), responses (responses.jsonl), pairs (.jsonl, .json, .parquet "
-    "or .arrow), data set folders, and data sets on the Hub (ORG/NAME)"
+    "annotations and responses (.jsonl or .parquet, or a folder of parts), pairs (.jsonl, .json, "
+    ".parquet or .arrow), data set folders, and data sets on the Hub (ORG/NAME)"
 )
 _STAGE_FILES = ("annotations.jsonl", "dataset", "responses.jsonl")
 _PUBLISHED = {"chosen_item", "rejected_item"}
@@ -107,6 +109,8 @@ def find_source(name: str, *, split: str | None = None, config_name: str | None 
     path = Path(name)
     if path.is_dir() or (not path.exists() and is_hub_id(name)):
         _refuse_run_folder(path)
+        if path.is_dir() and _is_folder_of_rows(path):
+            return _find_rows(name, split or config_name)
         pairs, notes = find_pairs(name, split=split, config_name=config_name)
         files = _files_of(pairs)
         notes = [*notes, *_published_notes(files[0])]
@@ -123,6 +127,27 @@ def find_source(name: str, *, split: str | None = None, config_name: str | None 
     file = ShownFile(path=path, label=str(path))
     notes = _published_notes(file) if kind is Kind.PAIRS else ()
     return Source(name=name, kind=kind, files=[file], notes=notes)
+
+
+def _is_folder_of_rows(folder: Path) -> bool:
+    """Whether the files in a folder, not below it, are annotations or responses."""
+    files = [] if (folder / "manifest.json").exists() else find_row_files(folder)
+    return bool(files) and not set(SIDES) <= set(tables.column_names(files[0]))
+
+
+def _find_rows(name: str, part: str | None) -> Source:
+    """The annotations or responses of a folder, in the order of its files."""
+    files = list_row_files(Path(name))
+    if part:
+        refuse_part_of_file(files[0])
+    kinds = {path: _kind_of_file(path) for path in files}
+    kind = kinds[files[0]]
+    for path in files:
+        if kinds[path] is not kind:
+            raise InputError.of(path, f"holds {kinds[path]}, and {files[0].name} holds {kind}")
+        check_sidecar(path, "Annotation" if kind is Kind.ANNOTATIONS else "Response")
+    shown = [ShownFile(path=path, label=str(path)) for path in files]
+    return Source(name=name, kind=kind, files=shown)
 
 
 def count_rows(source: Source) -> int:
@@ -189,7 +214,10 @@ def _refuse_run_folder(folder: Path) -> None:
 
 
 def _kind_of_file(path: Path) -> Kind:
-    if path.suffix in tables.COLUMNAR:
+    if path.suffix in columnar.COLUMNAR:
+        if is_parquet(path) and {"id", "question_id", "text"} <= set(tables.column_names(path)):
+            has_verdicts = "sentences" in tables.column_names(path)
+            return Kind.ANNOTATIONS if has_verdicts else Kind.RESPONSES
         hint = "; show the annotations they were built from"
         advice = hint if "response_id" in tables.column_names(path) else ""
         tables.require_columns(path, SIDES, what="pairs", advice=advice)

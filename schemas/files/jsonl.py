@@ -7,7 +7,9 @@ Reading rules, the same for every stage:
   corrects a file once;
 - the torn-tail rule: a last line without its newline that is not valid JSON was not written
   completely. It gives a warning and counts as "not done", never as a fault and never as a row;
-- a sidecar from a newer major format version, or of another stage, is refused.
+- a sidecar from a newer major format version, or of another stage, is refused;
+- a file whose name ends with .parquet is read in the same way: row N is line N
+  (`schemas.files.parquet_lines`).
 """
 
 from __future__ import annotations
@@ -24,11 +26,18 @@ from pydantic import BaseModel, ValidationError
 
 from schemas.errors import Fault, InputError
 from schemas.files.other_formats import advise_on_format, encoding_faults
+from schemas.files.parquet_lines import fault_of_columns, is_parquet, read_parquet_lines
 from schemas.files.sidecar import check_sidecar
 from schemas.files.writing import atomic_writer
 from schemas.validation import describe_errors
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
+
+
+TORN_TAIL = (
+    "the last line is cut off and is left out; rerun the command that wrote the file to get the "
+    "row back"
+)
 
 
 class _Named(BaseModel):
@@ -45,6 +54,14 @@ class Row(Generic[RecordT]):
 
     line: int
     record: RecordT
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlacedRow(Row[RecordT]):
+    """A row with its first byte in the file and its number of bytes."""
+
+    start: int
+    size: int
 
 
 def read_records(path: str | Path, model: type[RecordT]) -> list[RecordT]:
@@ -68,11 +85,8 @@ def read_rows(path: str | Path, model: type[RecordT]) -> list[Row[RecordT]]:
             continue
         identifier = getattr(item.record, "id", None)
         if identifier is not None and identifier in first_line_of:
-            message = (
-                f"duplicate id {identifier!r}, first used on line {first_line_of[identifier]}; "
-                "ids must be unique in a file"
-            )
-            faults.append(Fault(path=str(path), line=item.line, message=message))
+            first = first_line_of[identifier]
+            faults.append(duplicate_fault(path, item.line, identifier, first))
             continue
         if identifier is not None:
             first_line_of[identifier] = item.line
@@ -87,10 +101,33 @@ def read_rows(path: str | Path, model: type[RecordT]) -> list[Row[RecordT]]:
 def scan_rows(path: str | Path, model: type[RecordT]) -> Iterator[Row[RecordT] | Fault]:
     """Rows and faults in file order, streamed; for callers that keep good rows next to bad ones."""
     path = Path(path)
-    is_first = True
-    for line, text in read_lines(path):
+    if is_parquet(path):
+        yield from _scan_parquet(path, model)
+        return
+    for item in scan_places(path, model):
+        yield item if isinstance(item, Fault) else Row(line=item.line, record=item.record)
+
+
+def _scan_parquet(path: Path, model: type[RecordT]) -> Iterator[Row[RecordT] | Fault]:
+    if fault := fault_of_columns(path, model):
+        yield Fault(path=str(path), line=None, message=fault)
+        return
+    for line, text in read_parquet_lines(path):
         try:
             yield Row(line=line, record=model.model_validate_json(text))
+        except ValidationError as error:
+            for message in describe_errors(error, model):
+                yield Fault(path=str(path), line=line, message=message)
+
+
+def scan_places(path: str | Path, model: type[RecordT]) -> Iterator[PlacedRow[RecordT] | Fault]:
+    """`scan_rows` of JSON Lines, with the place of each row, for callers that seek to it later."""
+    path = Path(path)
+    is_first = True
+    for line, start, text in read_places(path):
+        try:
+            record = model.model_validate_json(text)
+            yield PlacedRow(line=line, record=record, start=start, size=len(text))
         except ValidationError as error:
             if is_first and (advice := advise_on_format(path, text)):
                 yield Fault(path=str(path), line=line, message=advice)
@@ -98,6 +135,15 @@ def scan_rows(path: str | Path, model: type[RecordT]) -> Iterator[Row[RecordT] |
             for message in encoding_faults(text) or describe_errors(error, model):
                 yield Fault(path=str(path), line=line, message=message)
         is_first = False
+
+
+def duplicate_fault(path: Path, line: int, identifier: str, first_line: int) -> Fault:
+    """The fault of a row whose id an earlier row of the file has."""
+    message = (
+        f"duplicate id {identifier!r}, first used on line {first_line}; "
+        "ids must be unique in a file"
+    )
+    return Fault(path=str(path), line=line, message=message)
 
 
 def read_ids(path: str | Path) -> Iterator[str]:
@@ -111,7 +157,12 @@ def read_ids(path: str | Path) -> Iterator[str]:
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
-    """Non-blank lines with their numbers; a torn last line is left out with a warning."""
+    """Non-blank lines with their numbers; a torn last line is left out with a warning.
+
+    Of Parquet, the rows as JSON.
+    """
+    if is_parquet(Path(path)):
+        return read_parquet_lines(Path(path))
     return ((line, text) for line, _, text in read_places(path))
 
 
@@ -129,13 +180,8 @@ def read_places(path: str | Path) -> Iterator[tuple[int, int, bytes]]:
             text = raw.removeprefix(b"\xef\xbb\xbf") if line == 1 else raw
             if not text.strip():
                 continue
-            if not raw.endswith(b"\n") and not _is_json(text):
-                warnings.warn(
-                    f"{path}:{line}: the last line is cut off and is left out; rerun the command "
-                    "that wrote the file to get the row back",
-                    TornTailWarning,
-                    stacklevel=2,
-                )
+            if not raw.endswith(b"\n") and not is_json(text):
+                warnings.warn(f"{path}:{line}: {TORN_TAIL}", TornTailWarning, stacklevel=2)
                 return
             yield line, end - len(text), text
 
@@ -153,7 +199,8 @@ def write_records(path: str | Path, records: Iterable[BaseModel]) -> int:
     return count
 
 
-def _is_json(text: bytes) -> bool:
+def is_json(text: bytes) -> bool:
+    """Whether a line is valid JSON: a last line that is not was not written completely."""
     try:
         json.loads(text)
     except (ValueError, RecursionError):  # RecursionError: nested deeper than any valid row

@@ -16,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.errors import InputError
 from schemas.files.writing import write_json
@@ -51,6 +51,7 @@ class Sidecar(BaseModel):
     models    names of the models, by role
     served    what servers reported about them, by role; no address and no folder
     prompts   SHA-256 of a judge's prompts, by language
+    shard     the part of the input that the file covers, such as "3/64"; empty for all of it
     """
 
     model_config = ConfigDict(extra="allow")
@@ -65,6 +66,7 @@ class Sidecar(BaseModel):
     prompts: dict[str, str] = {}
     counts: dict[str, int] = {}
     timings: dict[str, float] = {}
+    shard: str = Field(default="", exclude_if=lambda value: not value)
 
 
 def sidecar_path(path: str | Path) -> Path:

@@ -7,6 +7,7 @@ missing calls and writes the same bytes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from annotator.calls.store import Store
@@ -14,10 +15,18 @@ from annotator.calls.usage import NO_LIMITS, Budget, Limits, Meter
 from annotator.judging.annotator import STAGE
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.make_judge import judge_meter
-from annotator.judging.runs.run_steps import JudgingRun, RunFiles, make_annotator, read_inputs
+from annotator.judging.runs.run_steps import (
+    NO_MEANS,
+    JudgingRun,
+    RunFiles,
+    RunMeans,
+    make_annotator,
+    read_inputs,
+)
 from annotator.judging.runs.verdict_spool import VerdictSpool
 from schemas.events import OnEvent, ignore
 from schemas.files.jsonl import write_records
+from schemas.files.parts import InputPart
 from schemas.stage import StageResult
 
 
@@ -34,11 +43,18 @@ def run_annotate(
     stage: str = STAGE,
     on_event: OnEvent = ignore,
     meter: Meter | None = None,
+    part: InputPart | None = None,
+    also: Sequence[Path] = (),
+    means: RunMeans = NO_MEANS,
 ) -> StageResult:
     """Judge every sentence of `responses` and write `output`, its sidecar and its failed rows.
 
     `meter` counts this run together with others, in place of `limits`. `stage` is the name of the
     run in the store; settings are compared with its last run.
+
+    With `part`, only these rows of `responses` are judged (there may be none), and the sidecar
+    names the part. `also` are other stores of the run, whose replies are used. `means` are shared
+    with other runs of the same config.
 
     Counts: `judged` (responses that differ) and `equal` (responses that share the verdicts of an
     equal one), `sentences`, one `label_*` per label, one `error_words_*` per outcome of asked wrong
@@ -50,11 +66,16 @@ def run_annotate(
     than in the last run on `store`. Raises BackendError where no reply is usable and `output`
     exists already: it is not changed.
     """
-    files = RunFiles(responses=responses, documents=documents, output=output, store=store)
-    inputs = read_inputs(config, files)
+    files = RunFiles(
+        responses=responses, documents=documents, output=output, store=store, part=part
+    )
+    inputs = read_inputs(config, files, tasks=means.tasks)
     meter = meter or judge_meter(inputs.config, limits)
-    with Store(store, retry_failed=retry_failed) as calls, VerdictSpool(output.parent) as spool:
-        annotator = make_annotator(inputs, store=calls, meter=meter, on_event=on_event)
+    with (
+        Store(store, retry_failed=retry_failed, also=also) as calls,
+        VerdictSpool(output.parent) as spool,
+    ):
+        annotator = make_annotator(inputs, store=calls, meter=meter, on_event=on_event, means=means)
         run = JudgingRun(inputs, annotator, spool, stage=stage)
         run.begin(same_model=same_model)
         run.judge_now()

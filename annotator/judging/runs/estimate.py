@@ -6,6 +6,7 @@ The rule: the run's own dialogues are followed, through the store and then with 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from annotator.calls.estimate import Estimate, Estimator, look_into
@@ -14,7 +15,8 @@ from annotator.judging.make_judge import asks_a_model, make_judge
 from annotator.judging.protocols.table import PROTOCOLS
 from annotator.judging.runs.verdict_spool import TaskKeys
 from annotator.judging.tasks import prepare_tasks
-from schemas.files.jsonl import read_records, read_rows
+from schemas.files.jsonl import read_records
+from schemas.files.parts import InputPart, read_source
 from schemas.records import Document, Response
 
 
@@ -25,18 +27,20 @@ def estimate_annotate(
     documents: Path | None,
     store: Path,
     retry_failed: bool = False,
+    part: InputPart | None = None,
+    also: Sequence[Path] = (),
 ) -> Estimate:
     """The calls that `run_annotate` would still make; makes no call and writes nothing.
 
     Raises InputError where a file cannot be read, ConfigError where the judge cannot be made.
     """
-    rows = read_rows(responses, Response)
+    rows = read_source(responses, Response, part)
     known_documents = read_records(documents, Document) if documents is not None else []
     prepared = prepare_tasks(rows, known_documents, config=config, responses=responses)
     if not asks_a_model(config) or config.llm is None:
         return Estimate(notes=[f"the judge {config.judge!r} uses no model"])
     estimators: list[Estimator] = []
-    with look_into(store, retry_failed=retry_failed) as calls:
+    with look_into(store, retry_failed=retry_failed, also=also) as calls:
         judge = make_judge(config, store=calls, estimators=estimators)
         task_keys = TaskKeys(judge)
         owed = {task_keys.key(task): task for task in prepared.tasks}

@@ -23,7 +23,7 @@ from annotator.judging.annotator import STAGE, Annotator, make_annotation
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.domains.defaults import with_domain
 from annotator.judging.domains.domain import find_domain
-from annotator.judging.judge import Judge, Judged, JudgeTask
+from annotator.judging.judge import Judge, Judged, JudgeFailure, JudgeTask
 from annotator.judging.make_judge import asks_a_model, make_judge
 from annotator.judging.runs.outcome import assess_run
 from annotator.judging.runs.output_checks import check_paths, refuse_labels
@@ -32,26 +32,46 @@ from annotator.judging.runs.stored_replies import begin_run
 from annotator.judging.runs.verdict_spool import TaskKeys, VerdictSpool
 from annotator.judging.runs.verdict_tally import VerdictTally
 from annotator.judging.stream_judge import JudgeProcesses
-from annotator.judging.tasks import PreparedRows, prepare_tasks
+from annotator.judging.tasks import PreparedRows, TaskMaker, prepare_with
 from annotator.models.backend import Backend
 from schemas.errors import BackendError
-from schemas.events import Ended, OnEvent, Started, ignore
-from schemas.files.jsonl import read_records, read_rows
+from schemas.events import Ended, OnEvent, RowsFinished, RowsFound, Started, ignore
+from schemas.files.jsonl import read_records
+from schemas.files.parts import InputPart, name_part, read_source
 from schemas.files.sidecar import describe_files, write_sidecar
-from schemas.records import Annotation, Document, Failure, Response
-from schemas.stage import StageResult, write_failures
+from schemas.labels import Label
+from schemas.records import Annotation, Document, Failure, Response, Verdict
+from schemas.stage import StageResult, failures_path, write_failures
 
 ItemT = TypeVar("ItemT")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunFiles:
-    """The files of a run; `store` is only checked here."""
+    """The files of a run; `store` is only checked here. `part` limits it to some responses."""
 
     responses: Path
     documents: Path | None
     output: Path
     store: Path
+    part: InputPart | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunMeans:
+    """What several runs of one config share, such as the parts of one input.
+
+    tasks     finds sentences and documents; made from the documents of the run's files
+    backend   calls the judge model
+    judge     a judge that needs neither a store nor a meter
+    """
+
+    tasks: TaskMaker | None = None
+    backend: Backend | None = None
+    judge: Judge | None = None
+
+
+NO_MEANS = RunMeans()
 
 
 class Clock:
@@ -99,20 +119,25 @@ class Work:
 
 
 def read_inputs(
-    config: AnnotateConfig, files: RunFiles, *, check: Callable[[], None] = lambda: None
+    config: AnnotateConfig,
+    files: RunFiles,
+    *,
+    check: Callable[[], None] = lambda: None,
+    tasks: TaskMaker | None = None,
 ) -> RunInputs:
     """Read and check the files of a run, and find the sentences and documents of each response.
 
-    `check` is called for each response, and may raise to stop the work.
+    `check` is called for each response, and may raise to stop the work. With `tasks` the documents
+    are not read.
     """
     check_paths(files.responses, files.documents, output=files.output, store=files.store)
     refuse_labels(files.output)
     clock = Clock()
     config = with_domain(config)
-    described = describe_files(_input_files(config, files))
-    rows = read_rows(files.responses, Response)
-    known = read_records(files.documents, Document) if files.documents is not None else []
-    prepared = prepare_tasks(_checked(rows, check), known, config=config, responses=files.responses)
+    described = _describe(config, files)
+    rows = read_source(files.responses, Response, files.part)
+    tasks = tasks or make_task_maker(config, files.documents)
+    prepared = prepare_with(tasks, _checked(rows, check), responses=files.responses)
     clock.note("split_s")
     return RunInputs(
         config=config,
@@ -122,6 +147,15 @@ def read_inputs(
         prepared=prepared,
         clock=clock,
     )
+
+
+def make_task_maker(config: AnnotateConfig, documents: Path | None) -> TaskMaker:
+    """Finds the documents of a response among those of the file `documents`.
+
+    `config` is one `with_domain`.
+    """
+    known = read_records(documents, Document) if documents is not None else []
+    return TaskMaker(known, config)
 
 
 class JudgingRun:
@@ -161,7 +195,7 @@ class JudgingRun:
 
     def judge_now(self) -> None:
         """Judge each distinct task once."""
-        self.annotator.on_event(Started(stage=STAGE, total=len(self.distinct), unit="response"))
+        self._begin_judging()
         try:
             for batch in self.annotator.judge_now(self.distinct):
                 self._keep(batch)
@@ -173,7 +207,7 @@ class JudgingRun:
 
         `tasks` are those of `distinct`. Closing it cancels the calls under way.
         """
-        self.annotator.on_event(Started(stage=STAGE, total=len(self.distinct), unit="response"))
+        self._begin_judging()
         try:
             async with aclosing(self.annotator.judge_stream(tasks)) as batches:
                 async for batch in batches:
@@ -187,6 +221,27 @@ class JudgingRun:
             key = self._key_of[id(task)]
             self._spool.put(key, task, outcome)
             self.num_done += self._how_often[key]
+            self._report_rows(key, task, outcome)
+
+    def _report_rows(
+        self, key: str, task: JudgeTask, outcome: Sequence[Verdict] | JudgeFailure
+    ) -> None:
+        """Report the rows of one task that was judged."""
+        count = self._how_often[key]
+        if isinstance(outcome, JudgeFailure) or key in self._spool.failures:
+            self.annotator.on_event(RowsFinished(failed=count))
+            return
+        labels = Counter(item.label.value for item in outcome)
+        if task.fragment is not None:
+            labels[Label.UNDETERMINED.value] += 1
+        labels = Counter({label: number * count for label, number in labels.items()})
+        self.annotator.on_event(RowsFinished(done=count, labels=labels))
+
+    def _begin_judging(self) -> None:
+        report = self.annotator.on_event
+        report(Started(stage=STAGE, total=len(self.distinct), unit="response"))
+        report(RowsFound(count=len(self.inputs.order)))
+        report(RowsFinished(failed=len(self.inputs.prepared.failures)))
 
     def _end_judging(self) -> None:
         self.annotator.on_event(Ended(stage=STAGE))
@@ -237,7 +292,8 @@ class JudgingRun:
             counts=counts,
             timings=inputs.clock.seconds,
         )
-        write_sidecar(output, sidecar)
+        files = [output, failures_path(output)]
+        write_sidecar(output, name_part(sidecar, inputs.files.part, files))
         return self._report(counts, failures)
 
     def failures(self) -> list[Failure]:
@@ -301,18 +357,18 @@ def make_annotator(
     store: Store,
     meter: Meter,
     on_event: OnEvent = ignore,
-    backend: Backend | None = None,
+    means: RunMeans = NO_MEANS,
     processes: JudgeProcesses | None = None,
 ) -> Annotator:
-    """The judge of a run with its store and meter; `backend` and `processes` are shared with
+    """The judge of a run with its store and meter; `means` and `processes` are shared with
     others."""
     documents = inputs.files.documents
-    judge = make_judge(
+    judge = means.judge or make_judge(
         inputs.config,
         store=store,
         meter=meter,
         documents=[] if documents is None else [documents],
-        backend=backend,
+        backend=means.backend,
     )
     return Annotator(
         inputs.config,
@@ -324,9 +380,14 @@ def make_annotator(
     )
 
 
-def _input_files(config: AnnotateConfig, files: RunFiles) -> list[Path]:
+def _describe(config: AnnotateConfig, files: RunFiles) -> Mapping[str, Mapping[str, object]]:
+    paths = input_files(config, files.responses, files.documents)
+    return describe_files(paths) if files.part is None else files.part.describe(paths)
+
+
+def input_files(config: AnnotateConfig, responses: Path, documents: Path | None) -> list[Path]:
     """The files that decide the verdicts; one that is missing is reported where it is read."""
-    found = [files.responses, *([files.documents] if files.documents else [])]
+    found = [responses, *([documents] if documents else [])]
     if config.domain is not None:
         found.append(find_domain(config.domain))
     return [path for path in found if path.is_file()]

@@ -266,7 +266,7 @@ class RequestStream:
         urls = ", ".join(item.url for item in self._pool.endpoints)
         if why := self._held.too_many():
             self._stop = BackendError(
-                f"{why} at {urls}; repair the cause, then run the same command: it continues, and "
+                f"{why} at {urls}; correct the cause, then run the same command: it continues, and "
                 "with --retry-failed it asks the failed calls again"
             )
             return self._stop

@@ -14,7 +14,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from annotator.models.backend import RETRY_LONGER, Outcome, Request, RequestFailure
+from annotator.models.backend import (
+    RETRY_LONGER,
+    Outcome,
+    Reply,
+    Request,
+    RequestFailure,
+)
 from annotator.models.config import ModelConfig
 from annotator.models.detail_line import detail_line
 from annotator.models.openai.completion import read_completion
@@ -102,6 +108,7 @@ class ServerCalls:
         self._is_sampled = self._is_sampled or request.decoding.temperature > 0.0
         while True:
             fields = body.fields(request, kind)
+            sent = time.monotonic()
             try:
                 reply = await connections.complete(endpoint.url, body.encode(request, fields))
             except NoReplyError as error:
@@ -117,10 +124,12 @@ class ServerCalls:
                 body = other
                 on_resend()
                 continue
+            seconds = time.monotonic() - sent
             self._learn(body)
-            return Called(
-                outcome=self._noted(read_completion(reply), body, sampling_of(fields, kind))
-            )
+            outcome = self._noted(read_completion(reply), body, sampling_of(fields, kind))
+            if isinstance(outcome, Reply):
+                outcome = replace(outcome, seconds=seconds)
+            return Called(outcome=outcome)
 
     def _silent(self, error: NoReplyError) -> Called:
         if error.is_timeout:

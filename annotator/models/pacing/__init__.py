@@ -1,1 +1,1 @@
-"""How fast a server is asked: limits that nobody knows, found from what it accepts."""
+"""How fast a server is asked: unknown limits, found from what it accepts."""

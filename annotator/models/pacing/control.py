@@ -100,6 +100,11 @@ class PaceControl:
         blocked = self._blocked_at
         return blocked is not None and self._refused_at - blocked >= _SHORT_BLOCK_S
 
+    @property
+    def room_rises(self) -> bool:
+        """Whether `room` rises with time, also while no call ends."""
+        return self._room is not None or self._ramp_room < self._most
+
     def resize(self, most: int) -> None:
         """Another largest number of calls under way."""
         self._most = most

@@ -19,6 +19,7 @@ _RAMP_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 8.0
 _GRACE_S = (0.02, 0.25)  # a call that was not refused for this long is taken as accepted
 _BURST_S = 0.03  # calls that may be caught up on, in seconds of the rate
+_LOOK_AGAIN_S = 0.2  # while the room rises without a reply: the first may take a minute
 _FEWEST_BURST = 1.25
 PATIENCE_S = 60.0
 """A server that has refused every call for this long is not waited for."""
@@ -50,6 +51,10 @@ class Limits(Protocol):
     @property
     def room(self) -> int:
         """Calls that may be under way."""
+
+    @property
+    def room_rises(self) -> bool:
+        """Whether `room` rises with time, also while no call ends."""
 
     def sent(self, at: float, count: int = 1) -> None:
         """Calls were sent; a negative count takes some back."""
@@ -129,7 +134,7 @@ class Gate:
             return self._closed_until - now
         if self.in_flight >= self.limits.room:
             self._room_short_at = now
-            return None
+            return _LOOK_AGAIN_S if self.limits.room_rises else None
         if self._probe is not None:
             return max(self._probe.sent_at + self._grace - now, 0.001)
         if self._tokens >= 1.0:

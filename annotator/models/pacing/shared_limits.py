@@ -48,6 +48,11 @@ class SharedLimits:
         """Calls that may be under way; 0 before the first share."""
         return 0 if self._share is None else self._share.room
 
+    @property
+    def room_rises(self) -> bool:
+        """False: a new share wakes the gate."""
+        return False
+
     def sent(self, at: float, count: int = 1) -> None:
         """Calls were sent; a negative count takes some back."""
         self._add("num_sent", count)
@@ -73,7 +78,7 @@ class SharedLimits:
         self._add("num_late", count)
 
     def refused_for_room(self, num_others: int) -> None:
-        """Other workers' calls count, too: a refusal like others; its caller counts it as late."""
+        """One worker cannot know: the calls of others count, too. Its caller counts it as late."""
         self._add("num_refused", 1)
         self._add("num_late", -1)
 

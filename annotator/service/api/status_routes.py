@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.metadata import version
 
 from fastapi import APIRouter
@@ -21,7 +22,6 @@ from annotator.service.api.bodies import (
 from annotator.service.api.documented import error_responses
 from annotator.service.config import DEFAULT_JUDGE
 from annotator.service.errors import api_error_of
-from annotator.service.metrics import CONTENT_TYPE
 from annotator.service.readiness import NOT_READY, READY
 from annotator.service.service import Service
 from schemas.errors import ConfigError
@@ -87,12 +87,19 @@ def _add_health(router: APIRouter, service: Service) -> None:
         response_class=Response,  # errors stay JSON, which a class for text would change
         responses={
             **error_responses(),
-            200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+            200: {
+                "content": {
+                    kind: {"schema": {"type": "string"}}
+                    for kind in ("text/plain", "application/openmetrics-text")
+                }
+            },
         },
     )
-    async def metrics() -> Response:
-        found = await service.threads.run(service.metrics.render)
-        return Response(found, media_type=CONTENT_TYPE)
+    async def metrics(request: Request) -> Response:
+        """In OpenMetrics where `Accept` asks for application/openmetrics-text."""
+        accept = request.headers.get("accept", "")
+        found, content_type = await service.threads.run(partial(service.metrics.render, accept))
+        return Response(found, headers={"content-type": content_type})
 
 
 def _judge(service: Service, name: str) -> JudgeInfo:

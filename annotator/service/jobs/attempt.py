@@ -28,6 +28,7 @@ from annotator.judging.runs.run_steps import (
     JudgingRun,
     RunFiles,
     RunInputs,
+    RunMeans,
     make_annotator,
     read_inputs,
 )
@@ -151,7 +152,7 @@ class Attempt:
             store=self._store,
             meter=self.meter,
             on_event=self._on_event,
-            backend=self._backend,
+            means=RunMeans(backend=self._backend),
             processes=self._processes,
         )
         request = self.job.request

@@ -92,8 +92,9 @@ class Tries:
 
 def _delay(num_retries: int, headers: Mapping[str, str]) -> float:
     """Seconds to wait; what the service asks for is made longer, so that not all come at once."""
-    spread = 1 + _SPREAD * random.random() if retry_after(headers) else 1.0
-    return spread * retry_delay(num_retries, headers)
+    asked = retry_after(headers)
+    spread = 1 + _SPREAD * random.random() if asked else 1.0
+    return spread * retry_delay(num_retries, asked)
 
 
 async def send(edge: Edge, call: Call, *, patience_s: float = 0.0) -> Reply:

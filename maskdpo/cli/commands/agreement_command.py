@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from maskdpo.cli.metrics_option import metrics_option
 from maskdpo.cli.options import (
     INPUT_FILE,
     OUTPUT_FILE,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from annotator.agreement.gold import Gold
     from annotator.agreement.result import AgreementResult
     from annotator.agreement.run import AgreementFiles
+    from annotator.calls.metrics.counting import RunMetrics
     from annotator.calls.usage import Limits
     from maskdpo.named_judges import PaidCalls
 
@@ -50,6 +52,7 @@ _MADE_BY = "--gold takes labelled responses, annotations of people, or ORG/NAME 
     """,
 )
 @judge_config_options
+@metrics_option
 @paid_options
 @estimate_option
 @click.option(
@@ -99,6 +102,7 @@ _MADE_BY = "--gold takes labelled responses, annotations of people, or ORG/NAME 
 def command(
     config: RunConfig,
     *,
+    metrics: RunMetrics | None,
     limits: Limits,
     retry_failed: bool,
     estimate_only: bool,
@@ -149,7 +153,7 @@ def command(
         default_documents=config.run.path("documents.jsonl"),
         annotations=config.run.path("annotations.jsonl"),
     )
-    result = _measure(config, names, labels, files, paid)
+    result = _measure(config, names, labels, files, paid, metrics=metrics)
     if result is not None:
         _print_costs(paid)
         _print_result(result, files, num_shown=show, as_json=as_json)
@@ -174,9 +178,12 @@ def _measure(
     labels: Gold,
     files: AgreementFiles,
     paid: PaidCalls,
+    *,
+    metrics: RunMetrics | None,
 ) -> AgreementResult | None:
     """Run the judges and write the files; returns None if only an estimate is printed."""
     from annotator.agreement.run import estimate_agreement, run_agreement
+    from annotator.calls.metrics.counting import listen
     from maskdpo.cli.progress import Progress
     from maskdpo.named_judges import find_judges
     from maskdpo.report.agreement_page import write_agreement_page
@@ -187,6 +194,9 @@ def _measure(
         if paid.only_estimate:
             show_estimates(estimate_agreement(labels, judges))
             return None
+        for named, place in zip(judges, ("first", "second"), strict=False):
+            if named.meter is not None:
+                named.meter.on_event = listen(metrics, "judge", place)
         announce_limits(paid.limits, *(meter.prices for meter in paid.budget.meters))
         print_notes([*labels.notes(), *(note for item in judges for note in item.judge.notes())])
         result = run_agreement(labels, judges, files, on_event=Progress())

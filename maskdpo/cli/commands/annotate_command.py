@@ -11,6 +11,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from maskdpo.cli.engine_option import (
+    EngineName,
+    EngineOptions,
+    engine_option,
+    run_on_cluster,
+)
+from maskdpo.cli.metrics_option import metrics_option
 from maskdpo.cli.options import (
     INPUT_FILE,
     OUTPUT_FILE,
@@ -25,17 +32,30 @@ from maskdpo.cli.options import (
     require_file,
     show_estimate,
 )
+from maskdpo.cli.shard_option import (
+    cut_part,
+    name_next_step,
+    name_output,
+    refuse_with_shard,
+    shard_option,
+)
 from maskdpo.config import RunConfig
 from maskdpo.run_store import find_run_store, same_model_option, store_option
 from schemas.errors import InputError
+from schemas.events import OnEvent, heard_by
 from schemas.files.jsonl import read_lines
 from schemas.text.counted import count_of
 
 if TYPE_CHECKING:
     from annotator.calls.estimate import Estimate
+    from annotator.calls.metrics.counting import RunMetrics
     from annotator.calls.usage import Limits, Meter
     from annotator.judging.config import AnnotateConfig
+    from schemas.events import OnEvent
+    from schemas.files.parts import InputPart
+    from schemas.files.shard import Shard
     from schemas.records import Annotation
+    from schemas.stage import StageResult
 
 
 @click.command(
@@ -55,6 +75,7 @@ if TYPE_CHECKING:
     """,
 )
 @judge_config_options
+@metrics_option
 @paid_options
 @estimate_option
 @click.option("--responses", type=INPUT_FILE, help="Responses [RUN/responses.jsonl].")
@@ -68,33 +89,40 @@ if TYPE_CHECKING:
     "the rest, and continue only after a yes at the terminal or with --yes.",
 )
 @click.option("--yes", "is_agreed", is_flag=True, help="With --preview: continue without asking.")
+@shard_option
+@engine_option
 @store_option
 @same_model_option
 def command(
     config: RunConfig,
     *,
+    metrics: RunMetrics | None,
     limits: Limits,
     retry_failed: bool,
     estimate_only: bool,
     responses: Path | None,
     documents: Path | None,
     output: Path | None,
+    shard: Shard | None,
+    engine: EngineName,
     store: Path | None,
     same_model: bool,
     preview: int | None,
     is_agreed: bool,
 ) -> None:
     """Label each sentence of each response against its documents. A rerun continues."""
+    from annotator.calls.metrics.counting import listen
     from annotator.judging.config import AnnotateConfig
     from annotator.judging.make_judge import judge_meter
-    from annotator.judging.runs.annotate import run_annotate
     from annotator.judging.runs.output_checks import refuse_labels
     from maskdpo.cli.progress import Progress
+    from schemas.records import Response
 
+    refuse_with_shard(shard, [("--preview", preview)])
     settings = config.section(AnnotateConfig, "annotate")
-    output = output or config.run.path("annotations.jsonl")
+    output = name_output(output, config.run.path("annotations.jsonl"), shard)
     source, references = _find_inputs(config, responses, documents, output)
-    run_store = find_run_store(config, output, given=store)
+    run_store = find_run_store(config, output, given=store).of_part(shard)
     run = AnnotateRun(
         settings=settings,
         responses=source,
@@ -102,6 +130,8 @@ def command(
         store=run_store.path,
         retry_failed=retry_failed,
         same_model=same_model,
+        part=cut_part(source, Response, lambda row: row.question_id, shard),
+        also=run_store.also,
     )
     if estimate_only:
         with run_store.to_read() as calls:
@@ -111,25 +141,20 @@ def command(
     run = replace(run, store=run_store.take_over())
     announced = _announce(settings, source, limits)
     meter = judge_meter(settings, limits)
-    if preview and not _is_preview_liked(run, preview, meter, is_agreed=is_agreed):
+    on_event = heard_by(Progress(), listen(metrics, "judge"))
+    if preview and not _is_preview_liked(run, preview, meter, on_event, is_agreed=is_agreed):
         return
-    result = run_annotate(
-        settings,
-        responses=source,
-        documents=references,
-        output=output,
-        store=run.store,
-        retry_failed=retry_failed,
-        same_model=same_model,
-        on_event=Progress(),
-        meter=meter,
-    )
+    if engine == "ray":
+        options = EngineOptions(config=config, limits=limits, on_event=on_event, metrics=metrics)
+        result = _judge_on_cluster(run, output, options)
+    else:
+        result = name_next_step(_judge(run, output, meter, on_event), shard, source)
     report_result(result, settings.max_failed, announced=announced)
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnnotateRun:
-    """What estimate, preview and run share: inputs, settings and the store."""
+    """What estimate, preview and run share: inputs, settings and the stores."""
 
     settings: AnnotateConfig
     responses: Path
@@ -137,6 +162,47 @@ class AnnotateRun:
     store: Path
     retry_failed: bool
     same_model: bool
+    part: InputPart | None
+    also: Sequence[Path]
+
+
+def _judge(run: AnnotateRun, output: Path, meter: Meter, on_event: OnEvent) -> StageResult:
+    from annotator.judging.runs.annotate import run_annotate
+
+    return run_annotate(
+        run.settings,
+        responses=run.responses,
+        documents=run.documents,
+        output=output,
+        store=run.store,
+        retry_failed=run.retry_failed,
+        same_model=run.same_model,
+        on_event=on_event,
+        meter=meter,
+        part=run.part,
+        also=run.also,
+    )
+
+
+def _judge_on_cluster(run: AnnotateRun, output: Path, options: EngineOptions) -> StageResult:
+    from annotator.judging.make_judge import asks_a_model
+    from annotator.scale.stages import annotate_stage
+
+    stage = annotate_stage(
+        run.settings,
+        responses=run.responses,
+        documents=run.documents,
+        output=output,
+        store=run.store,
+    )
+    model = run.settings.llm if asks_a_model(run.settings) else None
+    return run_on_cluster(
+        stage,
+        options,
+        model=model,
+        retry_failed=run.retry_failed,
+        same_model=run.same_model,
+    )
 
 
 def _find_inputs(
@@ -175,13 +241,17 @@ def _estimate(run: AnnotateRun, store: Path) -> Estimate:
         documents=run.documents,
         store=store,
         retry_failed=run.retry_failed,
+        part=run.part,
+        also=run.also,
     )
 
 
-def _is_preview_liked(run: AnnotateRun, count: int, meter: Meter, *, is_agreed: bool) -> bool:
+def _is_preview_liked(
+    run: AnnotateRun, count: int, meter: Meter, on_event: OnEvent, *, is_agreed: bool
+) -> bool:
     """Judge and print `count` responses; returns whether the user wants the rest judged."""
+    from annotator.calls.metrics.counting import without_rows
     from annotator.judging.runs.preview import preview_annotate
-    from maskdpo.cli.progress import Progress
 
     judged = preview_annotate(
         run.settings,
@@ -192,7 +262,7 @@ def _is_preview_liked(run: AnnotateRun, count: int, meter: Meter, *, is_agreed: 
         count=count,
         retry_failed=run.retry_failed,
         same_model=run.same_model,
-        on_event=Progress(),
+        on_event=without_rows(on_event),
     )
     rest = _estimate(run, run.store)
     return _is_rest_wanted(judged, run.documents, meter, rest, is_agreed=is_agreed)

@@ -13,6 +13,7 @@ from formats.reviews import PAIR_REVIEWS_NAME, REVIEW_FILES
 from maskdpo.cli.options import (
     FOLDER,
     INPUT_FILE,
+    INPUT_ROWS,
     DocumentedCommand,
     config_options,
     expand_inputs,
@@ -37,9 +38,10 @@ from schemas.errors import ConfigError
 @config_options
 @click.option(
     "--annotations",
-    type=INPUT_FILE,
+    type=INPUT_ROWS,
     multiple=True,
-    help="Annotations, a file or a glob pattern; may be repeated [RUN/annotations.jsonl].",
+    help="Annotations, JSON Lines or Parquet: a file, a folder of parts or a glob pattern; may be "
+    "repeated [RUN/annotations.jsonl].",
 )
 @click.option(
     "--reviews",
@@ -71,6 +73,12 @@ from schemas.errors import ConfigError
 @click.option(
     "--shard", metavar="I/N", help="Build part I of N; join the parts with maskdpo merge."
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Processes that read and build; the data set is the same with any number [the cores; 1 "
+    "for an input below 32 MB].",
+)
 @click.option("--output", type=FOLDER, help="Data set folder [RUN/dataset].")
 @click.option(
     "--agreement", type=INPUT_FILE, help="Output file of maskdpo agreement, for the card."
@@ -85,6 +93,7 @@ def command(
     evaluation_questions: tuple[Path, ...],
     documents: tuple[Path, ...],
     shard: str | None,
+    workers: int | None,
     output: Path | None,
     agreement: Path | None,
     plots: bool,
@@ -100,7 +109,7 @@ def command(
     from formats.forgotten import FORGOTTEN_NAME
     from maskdpo.publishing.dataset import build_dataset
     from maskdpo.report.dataset_table import print_statistics
-    from schemas.shard import Shard
+    from schemas.files.shard import Shard
 
     settings = config.section(BuildConfig, "build")
     sources = expand_inputs(
@@ -125,6 +134,7 @@ def command(
         forgotten=[config.run.path(FORGOTTEN_NAME)],
         shard=Shard.parse(shard) if shard else None,
         agreement=agreement,
+        workers=workers,
         plots=plots,
     )
     print_statistics(json.loads((result.output / STATISTICS_NAME).read_text(encoding="utf-8")))

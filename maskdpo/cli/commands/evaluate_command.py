@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from maskdpo.cli.metrics_option import metrics_option
 from maskdpo.cli.options import (
     FOLDER,
     INPUT_FILE,
@@ -21,12 +22,13 @@ from maskdpo.cli.options import (
     show_estimates,
 )
 from maskdpo.config import RunConfig
-from maskdpo.run_store import find_run_store, same_model_option, store_option
+from maskdpo.run_store import RunStore, find_run_store, same_model_option, store_option
 from schemas.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from annotator.calls.metrics.counting import RunMetrics
     from annotator.calls.usage import Limits
     from annotator.judging.config import AnnotateConfig
     from annotator.models.config import SampleConfig
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     """,
 )
 @judge_config_options
+@metrics_option
 @paid_options
 @estimate_option
 @click.option(
@@ -63,6 +66,7 @@ if TYPE_CHECKING:
 def command(
     config: RunConfig,
     *,
+    metrics: RunMetrics | None,
     limits: Limits,
     retry_failed: bool,
     estimate_only: bool,
@@ -102,9 +106,7 @@ def command(
     _check_files(inputs, is_chosen=settings.questions is not None)
     samples = sample_configs(config, settings)
     if estimate_only:
-        with run_store.to_read() as calls:
-            inputs = replace(inputs, run_store=calls)
-            _show_estimates(samples, annotate, inputs, retry_failed=retry_failed)
+        _show_estimates(samples, annotate, inputs, run_store, retry_failed=retry_failed)
         return
     announce_limits(limits, *(item.prices for item in samples.values()), *judge_prices(annotate))
     run_store.take_over()
@@ -117,6 +119,7 @@ def command(
         retry_failed=retry_failed,
         same_model=same_model,
         on_event=Progress(),
+        metrics=metrics,
     )
     print_scores(output / "scores.json")
     report_result(result, annotate.max_failed)
@@ -126,12 +129,15 @@ def _show_estimates(
     samples: Mapping[str, SampleConfig],
     annotate: AnnotateConfig,
     inputs: EvaluationInputs,
+    run_store: RunStore,
     *,
     retry_failed: bool,
 ) -> None:
     from maskdpo.evaluation.estimate import estimate_evaluate
 
-    show_estimates(estimate_evaluate(samples, annotate, inputs, retry_failed=retry_failed))
+    with run_store.to_read() as calls:
+        inputs = replace(inputs, run_store=calls)
+        show_estimates(estimate_evaluate(samples, annotate, inputs, retry_failed=retry_failed))
 
 
 def _check_files(inputs: EvaluationInputs, *, is_chosen: bool) -> None:

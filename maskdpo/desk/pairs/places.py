@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from schemas.errors import InputError
-from schemas.files import tables
+from schemas.files import columnar, tables
 from schemas.files.jsonl import read_places
 
 ROW_GROUPS_KEPT = 3
@@ -83,7 +83,7 @@ class ParquetPlaces:
         import pyarrow.parquet as pq
 
         self._path, self._name = path, name
-        with tables.readable(path, name=name):
+        with columnar.readable(path, name=name):
             self._file = pq.ParquetFile(path)
             metadata = self._file.metadata
             counts = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
@@ -99,9 +99,9 @@ class ParquetPlaces:
         """One row."""
         group = bisect_right(self._ends, index)
         first = self._ends[group - 1] if group else 0
-        with tables.readable(self._path, name=self._name):
+        with columnar.readable(self._path, name=self._name):
             row = self._group(group).slice(index - first, 1)
-        return tables.plain_rows(row, self._path, name=self._name)[0]
+        return columnar.plain_rows(row, self._path, name=self._name)[0]
 
     def close(self) -> None:
         """Close the file."""
@@ -118,9 +118,9 @@ class ArrowPlaces:
         import pyarrow as pa
 
         self._path, self._name = path, name
-        with tables.readable(path, name=name):
+        with columnar.readable(path, name=name):
             self._source = pa.memory_map(str(path))
-            self._batches = list(tables.arrow_batches(self._source))
+            self._batches = list(columnar.arrow_batches(self._source))
         self._ends = _ends([batch.num_rows for batch in self._batches])
 
     def scan(self) -> Iterator[object]:
@@ -128,14 +128,14 @@ class ArrowPlaces:
         for batch in self._batches:
             for start in range(0, batch.num_rows, _BATCH):
                 part = batch.slice(start, _BATCH)
-                yield from tables.plain_rows(part, self._path, name=self._name)
+                yield from columnar.plain_rows(part, self._path, name=self._name)
 
     def read(self, index: int) -> object:
         """One row."""
         number = bisect_right(self._ends, index)
         first = self._ends[number - 1] if number else 0
         row = self._batches[number].slice(index - first, 1)
-        return tables.plain_rows(row, self._path, name=self._name)[0]
+        return columnar.plain_rows(row, self._path, name=self._name)[0]
 
     def close(self) -> None:
         """Unmap the file."""

@@ -20,7 +20,7 @@ from formats.reviews.pair_log import PairKey
 from maskdpo.desk.pairs.places import Places, open_places
 from maskdpo.show.sources import Kind, ShownFile, find_source
 from schemas.errors import InputError
-from schemas.files import tables
+from schemas.files import columnar, tables
 from schemas.preference_rows import SIDES, has_our_columns, split_row
 from schemas.reviews import text_sha256
 from trainer.data import PairRow, parse_pair, row_id
@@ -117,7 +117,7 @@ class PairRows:
         return bisect_right(self._ends, number - 1)
 
     def _open(self, file: ShownFile) -> None:
-        if file.path.suffix in tables.COLUMNAR:
+        if file.path.suffix in columnar.COLUMNAR:
             tables.require_columns(file.path, SIDES, what=_WHAT, name=file.label)
         places = open_places(file.path, name=file.label)
         self._places.append(places)
