@@ -31,6 +31,7 @@ class ActorTask:
 
     stage    the stage whose events count as rows that are done
     version  of maskdpo, which must be the same on all nodes
+    folder   where the command runs: paths in the settings are relative to it, on all nodes
     """
 
     link: HubLink
@@ -39,6 +40,7 @@ class ActorTask:
     num_actors: int
     stage: str
     version: str
+    folder: str
     make_tally: MakeTally | None = None
 
 
@@ -54,6 +56,7 @@ class PieceActor:
 
     def _set_up(self, task: ActorTask) -> None:
         check_version(task.version)
+        enter_folder(task.folder)
         self._task = task
         self._side = WorkerSide(task.link, task.limits)
         self._lock = threading.Lock()
@@ -119,3 +122,14 @@ def check_version(driver: str) -> None:
             f"the node {os.uname().nodename} has maskdpo {own}, but the command runs {driver}; "
             "install the same version on all nodes of the cluster"
         )
+
+
+def enter_folder(folder: str) -> None:
+    """Work in the folder of the command. Raises ConfigError where this node does not have it."""
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise ConfigError(
+            f"the node {os.uname().nodename} has no folder {folder} ({error.strerror}), where the "
+            "command runs; run it in a folder that all nodes of the cluster share"
+        ) from None
