@@ -90,7 +90,7 @@ BUILD_WORKERS = [
             "build-index-lines-of-the-part",
             "{before} + ?",
             "?",
-            f"{WORKERS} change_no_byte",
+            f"{SHARDS} faults",
         ),
         (
             "build-index-block-without-end",

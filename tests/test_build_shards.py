@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from dataset_builder.config import BuildConfig
 from dataset_builder.input_index import BlockReader, InputIndex
+from dataset_builder.reading import row_files
 from dataset_builder.reading.heads import HeadReader
 from dataset_builder.review_outcome import conflicts_path
 from formats.forgotten import Forgotten
@@ -192,7 +193,11 @@ def copy_of(folder: Path) -> Path:
     return Path(shutil.copytree(folder, folder.with_name("copy")))
 
 
-def test_faults_of_all_files_are_told_in_order_and_ids_are_one_set(tmp_path: Path) -> None:
+@pytest.mark.parametrize("part_bytes", [50, 4 << 20])
+def test_faults_of_all_files_are_told_in_order_and_ids_are_one_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part_bytes: int
+) -> None:
+    monkeypatch.setattr(row_files, "PART_BYTES", part_bytes)
     first = write_annotations(
         tmp_path / "a.jsonl",
         [*questions(2), annotation_row("late", [GOOD], text="short"), "{nonsense"],
