@@ -154,7 +154,10 @@ def count_workers(annotations: Sequence[Path]) -> int:
     A worker needs about a second to start, and about 150 MB of memory.
     """
     size = sum(path.stat().st_size for path in annotations if path.is_file())
-    return max(1, min(len(os.sched_getaffinity(0)), size // MIN_BYTES_PER_WORKER))
+    # Not on every system: the cores that this process may use, fewer than all in a container.
+    may_use = getattr(os, "sched_getaffinity", None)
+    num_cores = len(may_use(0)) if may_use is not None else os.cpu_count() or 1
+    return max(1, min(num_cores, size // MIN_BYTES_PER_WORKER))
 
 
 def _read_quotes(

@@ -124,7 +124,12 @@ def measure_active(annotation: Annotation, side: Side, config: BuildConfig) -> t
         places = [(item.start, item.end) for item in annotation.sentences]
         return len(places), sum(end - start for start, end in places)
     if not config.has_pieces:
-        whole = [item for item in annotation.sentences if weigh(item.verdict, side, config) > 0.0]
+        kept = config.label_policy.kept(side)  # few labels are: most weights need no computation
+        whole = [
+            item
+            for item in annotation.sentences
+            if item.verdict.label in kept and weigh(item.verdict, side, config) > 0.0
+        ]
         return len(whole), sum(item.end - item.start for item in whole)
     active = [item for item in _weigh_all(annotation, side, config) if item.weight > 0.0]
     num_sentences = len({item.number for item in active})

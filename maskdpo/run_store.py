@@ -6,7 +6,8 @@ given. Otherwise the store is RUN/store.sqlite, where RUN is `run.dir` of the co
 the default folder `runs/default` has one, that one is used.
 
 A part of a run (`--shard I/N`) keeps its own store, and reads the replies of the others: those of
-the run's store, of all parts, and of parts that were cut otherwise.
+the run's store, of all parts, and of parts that were cut otherwise. Every command reads those of an
+unfinished run on Ray.
 
 A store that an earlier version kept next to an output is copied into the run's store once, and not
 changed.
@@ -17,14 +18,14 @@ from __future__ import annotations
 import glob
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
 
 from maskdpo.config import RunConfig
-from schemas.files.shard import Shard, part_path, whole_path
+from schemas.files.shard import Shard, part_path, stores_of_pieces, whole_path
 
 STORE_NAME = "store.sqlite"
 
@@ -46,7 +47,7 @@ same_model_option = click.option(
 class RunStore:
     """The store of a run, and the stores of earlier versions whose calls belong to it.
 
-    also   other stores of the run, which are only read: for a part of a run
+    also   other stores of the run, which are only read
     """
 
     path: Path
@@ -54,13 +55,14 @@ class RunStore:
     also: Sequence[Path] = ()
 
     def of_part(self, shard: Shard | None) -> RunStore:
-        """The store of a part of the run; itself for the whole run."""
+        """The store of a part of the run; its own path for the whole run."""
+        pieces = stores_of_pieces(self.path)
         if shard is None:
-            return self
+            return replace(self, also=pieces)
         numbers = range(1, shard.count + 1)
         parts = [part_path(self.path, Shard(index=n, count=shard.count)) for n in numbers]
         own = part_path(self.path, shard)
-        others = [self.path, *self.formers, *parts, *self.parts()]
+        others = [self.path, *self.formers, *parts, *self.parts(), *pieces]
         return RunStore(path=own, also=[path for path in dict.fromkeys(others) if path != own])
 
     def parts(self) -> list[Path]:

@@ -58,5 +58,8 @@ class LabelPolicy(Section):
 
     def weight(self, label: Label, side: Side) -> float:
         """1.0 where a sentence of this label trains on this side, else 0.0 (masked)."""
-        kept = self.chosen if side is Side.CHOSEN else self.rejected
-        return 1.0 if label in kept else 0.0
+        return 1.0 if label in self.kept(side) else 0.0
+
+    def kept(self, side: Side) -> tuple[Label, ...]:
+        """The labels whose sentences train on this side."""
+        return self.chosen if side is Side.CHOSEN else self.rejected

@@ -63,10 +63,15 @@ class ResponseScore:
 
 def score_labels(labels: Iterable[Label]) -> ResponseScore:
     """Count the labels of one response's sentences."""
-    kept = list(labels)
+    correct = hallucinated = no_fact = undetermined = 0
+    for label in labels:
+        correct += label in CORRECT_LABELS
+        hallucinated += label in HALLUCINATED_LABELS
+        no_fact += label is Label.NO_FACT
+        undetermined += label is Label.UNDETERMINED
     return ResponseScore(
-        num_correct=sum(label in CORRECT_LABELS for label in kept),
-        num_hallucinated=sum(label in HALLUCINATED_LABELS for label in kept),
-        num_no_fact=sum(label is Label.NO_FACT for label in kept),
-        num_undetermined=sum(label is Label.UNDETERMINED for label in kept),
+        num_correct=correct,
+        num_hallucinated=hallucinated,
+        num_no_fact=no_fact,
+        num_undetermined=undetermined,
     )

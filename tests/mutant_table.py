@@ -39,7 +39,9 @@ from mutant_table_merge import MERGED
 from mutant_table_messages import MESSAGES
 from mutant_table_money import MONEY
 from mutant_table_outcome import OUTCOMES
+from mutant_table_pace import PACING
 from mutant_table_packaging import PACKAGING
+from mutant_table_parquet import OF_PARQUET
 from mutant_table_pdf import DOCUMENTS_PDF
 from mutant_table_pieces import PIECES
 from mutant_table_protocols import PROTOCOLS
@@ -558,6 +560,7 @@ MUTANTS = [
     *REPLIES,
     *PROTOCOLS,
     *SERVERS,
+    *PACING,
     *SERVICE_CARE,
     *RUN_METRICS,
     *SERVICE_SPEED,
@@ -565,6 +568,7 @@ MUTANTS = [
     *IN_SHEETS,
     *REAL_JUDGES,
     *SHOWN,
+    *OF_PARQUET,
     *PIECES,
     *SPAN_FORMATS,
     *SPAN_LIKELIHOOD,

@@ -74,6 +74,15 @@ MERGED = [
         ),
     ),
     *mutants_of(
+        "annotator/calls/running/stream.py",
+        (
+            "a-limit-stops-before-other-stores",
+            "if self._serve_from_other_stores():",
+            "if False:",
+            f"{SHARD} -k serves_its_parts",
+        ),
+    ),
+    *mutants_of(
         "annotator/scale/part_files.py",
         ("doubled-part", "is not part:", "is None:", f"{ROWS} -k doubled"),
         (
@@ -109,12 +118,6 @@ MERGED = [
             "if self._buffer[self._start :].strip():",
             "if False:",
             f"{ROWS} -k refusals",
-        ),
-        (
-            "block-is-read-twice",
-            "self._offset += len(block)",
-            "self._offset += len(block) // 2",
-            f"{ROWS} -k any_input",
         ),
     ),
     *mutants_of(
@@ -216,11 +219,11 @@ MERGED = [
             "first-of-a-block-only",
             "after = rows[-1][0]",
             "after = rows[0][0]",
-            f"{STORES} -k first_reply",
+            f"{STORES} -k continues",
         ),
         (
             "all-stores-stay-open",
-            "stay_open=num_sources <= _MOST_OPEN",
+            "stay_open=num_sources <= _MOST_OPEN and make_room(FILES_EACH * num_sources)",
             "stay_open=True",
             f"{STORES} -k more_stores",
         ),

@@ -110,8 +110,8 @@ MONEY = [
         "annotator/sampling/sample.py",
         (
             "output-emptied",
-            "if not is_kept:\n            finished =",
-            "if True:\n            finished =",
+            "Counter() if is_kept else _write_rows",
+            "Counter() if False else _write_rows",
             "test_money.py -k survives",
         ),
         ("partial-file-stays", "    partial_path(output).unlink(missing_ok=True)\n", "", STOPPED),

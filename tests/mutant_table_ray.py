@@ -39,7 +39,7 @@ ON_RAY = [
             "a-refused-worker-keeps-its-block",
             "        account.granted = need.most\n",
             "",
-            LIMITS,
+            f"{LIMITS} -k keeps_only",
         ),
     ),
     *mutants_of(
@@ -48,7 +48,7 @@ ON_RAY = [
             "stops-while-others-may-return",
             "            if grant.is_final or self.num_under_way:",
             "            if True:",
-            LIMITS,
+            f"{LIMITS} -k waits_for",
         ),
         (
             "spends-more-than-its-grant",

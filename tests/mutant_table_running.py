@@ -86,8 +86,8 @@ IN_RUNNING = [
         ),
         (
             "served-calls-are-not-counted",
-            "            self._calls.meter.serve(1)\n",
-            "",
+            "            self._calls.meter.serve(1)\n            answer = found\n",
+            "            answer = found\n",
             f"{SAMPLER} -k over_files",
         ),
         (

@@ -82,8 +82,8 @@ SERVERS = [
         ),
         (
             "streams-end-while-they-wait-for-room",
-            "if self._under_way or self._pace.is_waiting(self._seat):",
-            "if self._under_way:",
+            "if self._under_way or is_again or self._pace.is_waiting(self._seat):",
+            "if self._under_way or is_again:",
             f"{STREAM} -k first_slot",
         ),
     ),
@@ -98,12 +98,6 @@ SERVERS = [
     ),
     *mutants_of(
         "annotator/models/openai/connections.py",
-        (
-            "every-status-sent-again",
-            "if is_last or not is_retried(status, headers):",
-            "if is_last:",
-            f"{WIRE} -k about_the_request",
-        ),
         (
             "endless-replies-read-on",
             "if size > MAX_REPLY_BYTES:",

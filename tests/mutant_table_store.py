@@ -146,8 +146,8 @@ STORED = [
         "annotator/calls/store_tables.py",
         (
             "verdicts-come-along",
-            "kind <> 'verdict'",
-            "kind <> ''",
+            '        " WHERE kind <> \'verdict\'"\n        " ON CONFLICT',
+            '        " WHERE kind <> \'\'"\n        " ON CONFLICT',
             "test_store_takeover.py -k copied_once",
         ),
     ),

@@ -197,7 +197,9 @@ def test_faults_of_all_files_are_told_in_order_and_ids_are_one_set(tmp_path: Pat
         tmp_path / "a.jsonl",
         [*questions(2), annotation_row("late", [GOOD], text="short"), "{nonsense"],
     )
-    second = write_annotations(tmp_path / "b.jsonl", [annotation_row("q0/best", [GOOD])])
+    # A row with an id that is taken is not read again, so its text is not a second fault.
+    taken = annotation_row("q0/best", [GOOD], text="short")
+    second = write_annotations(tmp_path / "b.jsonl", [taken])
     (tmp_path / "c.jsonl").write_text("")
     with pytest.raises(InputError) as caught:
         build_dataset(

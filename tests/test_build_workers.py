@@ -250,7 +250,7 @@ def test_a_last_line_that_is_cut_off_is_found_in_its_part(
 def test_few_files_are_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row_files, "MAX_OPEN_FILES", 2)
     paths = [write_annotations(tmp_path / f"{n}.jsonl", questions(1)) for n in range(5)]
-    files = RowFiles(paths)
+    files = RowFiles(paths, tmp_path)
     for number in (0, 1, 2, 0, 3, 4, 0):
         files[number].scan(files[number].parts()[0])
         handles = [file for file in files.files if getattr(file, "_handle", None) is not None]

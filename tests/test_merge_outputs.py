@@ -434,6 +434,8 @@ def said(body: dict[str, Any]) -> Any:
     if number % 6 == 5:
         return completion("I cannot do that.")
     texts = [GOOD[number % 3], f"What did the mayor of ward {number} tell Odo Prenn?"]
+    if number % 6 == 4:  # all of them repeat others'
+        texts = [GOOD[0], GOOD[1]]
     rows = [{"question": text, "quote": "Odo Prenn was born in 1904 in Uldin"} for text in texts]
     return completion(json.dumps({"questions": rows}))
 

@@ -229,8 +229,10 @@ def test_a_full_disk_is_one_sentence_and_what_was_merged_stays(tmp_path, monkeyp
     assert len(content(target)) == 2001
 
 
-def test_more_stores_than_open_files(tmp_path):
+def test_more_stores_than_open_files(tmp_path, monkeypatch):
     import resource
+
+    monkeypatch.setattr(module, "_MOST_OPEN", 20)
 
     sources = [fill(tmp_path / f"{n}.sqlite", range(n, 600, 120)) for n in range(120)]
     before = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -209,6 +209,40 @@ def test_a_refusal_is_final_only_when_nobody_can_return_anything() -> None:
     assert ledger.ask(1, Need(total=Amount(calls=9), most=Amount(calls=3))).is_final
 
 
+def test_a_refused_worker_keeps_only_what_it_needs() -> None:
+    ledger = Ledger(limits=Limits(max_calls=100), num_workers=1)
+    assert ledger.ask(0, Need(total=Amount(calls=1))).total.calls > 2
+    refused = ledger.ask(0, Need(total=Amount(calls=101), most=Amount(calls=2)))
+    assert refused.total == ledger.account(0).granted == Amount(calls=2)
+
+
+@dataclass
+class Replies:
+    """A ledger that gives these replies, one after the other."""
+
+    grants: list[Grant]
+
+    def ask(self, need: Need) -> Grant:
+        return self.grants.pop(0)
+
+    def give_back(self, most: Amount) -> None:
+        raise AssertionError
+
+    def total_spent(self) -> Amount:
+        return NOTHING
+
+
+def test_a_worker_without_calls_waits_for_what_others_return() -> None:
+    waits: list[float] = []
+    grants = [Grant(total=NOTHING), Grant(total=NOTHING), Grant(total=Amount(calls=1))]
+    budget = SharedBudget(limits=Limits(max_calls=9), ledger=Replies(grants), sleep=waits.append)
+    meter = Meter(limits=budget)
+    assert meter.start([request_of("one")]) and len(waits) == 2
+    # With a call under way it does not wait: the reply may make room.
+    grants += [Grant(total=Amount(calls=1)), Grant(total=Amount(calls=2))]
+    assert not meter.start([request_of("two")]) and len(grants) == 1 and len(waits) == 2
+
+
 def test_what_a_dead_worker_was_granted_counts_as_spent() -> None:
     clock = Clock()
     hub = Hub(HubStart(limits=Limits(max_calls=10), num_workers=2), clock)

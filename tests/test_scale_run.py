@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from sample_server import ChatServer
+from sample_server import ChatServer, echo
 from sample_support import write_questions
 
 from annotator.calls.usage import Budget
@@ -27,8 +29,9 @@ from schemas.errors import BackendError, ConfigError
 from schemas.events import ignore
 from schemas.files.jsonl import read_lines, read_records, write_records
 from schemas.files.parquet_lines import read_parquet_lines
-from schemas.files.sidecar import read_sidecar_values
-from schemas.records import Annotation, Document, Response
+from schemas.files.sidecar import read_sidecar_values, sidecar_path
+from schemas.files.writing import write_json
+from schemas.records import Annotation, Document, Question, Response
 
 
 class InProcess:
@@ -146,6 +149,41 @@ def test_other_settings_or_rows_make_all_pieces_again(tmp_path: Path) -> None:
     assert len(again.pieces) == 8
 
 
+@pytest.mark.parametrize("change", ["version", "cut"])
+def test_a_piece_that_cannot_be_joined_is_made_again(tmp_path: Path, change: str) -> None:
+    folder = Folder(tmp_path)
+    first = InProcess(stop_after=3)
+    with pytest.raises(BackendError):
+        run_in_pieces(folder.stage(AnnotateConfig()), first, num_actors=2)
+    output = first.pieces[0].output
+    if change == "cut":
+        os.truncate(output, output.stat().st_size // 2)
+    else:
+        values = read_sidecar_values(output)
+        values["packages"]["maskdpo"] = "0.0.1"
+        write_json(sidecar_path(output), values)
+    second = InProcess()
+    run_in_pieces(folder.stage(AnnotateConfig()), second, num_actors=2)
+    assert len(second.pieces) == 8 - 2
+    assert rows_and_failures(folder.output) == rows_and_failures(folder.whole)
+
+
+def test_shards_of_another_format_are_replaced(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    stage = replace(folder.stage(AnnotateConfig()), output=tmp_path / "run" / "judge.v2.jsonl")
+    for shard_format, count in (("jsonl", 4), ("jsonl", 3), ("parquet", 3)):
+        run_in_pieces(
+            stage,
+            InProcess(),
+            num_actors=2,
+            num_pieces=count,
+            shard_format=cast(ShardFormat, shard_format),
+        )
+    found = {path.name for path in (tmp_path / "run" / "judge.v2").iterdir()}
+    shards = {name for name in found if ".failed." not in name and ".meta." not in name}
+    assert shards == {f"judge.v2-0000{n}-of-00003.parquet" for n in (1, 2, 3)}
+
+
 @pytest.mark.parametrize("shard_format", ["jsonl", "parquet"])
 def test_shards_have_the_rows_of_one_run(tmp_path: Path, shard_format: ShardFormat) -> None:
     folder = Folder(tmp_path)
@@ -202,3 +240,29 @@ def test_pieces_of_sample_pay_each_call_once(tmp_path: Path) -> None:
         run_sample(config, output=output, **files)
         assert output.read_bytes() == rows
         assert len(server.asked) == len(seeds)
+
+
+def test_a_piece_whose_few_calls_fail_does_not_end_the_run(tmp_path: Path) -> None:
+    questions = write_questions(tmp_path / "questions.jsonl", 9)
+    refused = {"q3"}
+    names = {row.messages[0].content: row.id for row in read_records(questions, Question)}
+
+    def answer(body: dict[str, Any]) -> Any:
+        name = names[body["messages"][-1]["content"]]
+        return (400, "application/json", b"{}") if name in refused else echo(body)
+
+    files: dict[str, Any] = {"questions": questions}
+    with ChatServer(answer) as server:
+        config = SampleConfig(backend="openai", model="policy", base_url=server.base_url)
+        whole = run_sample(config, output=tmp_path / "w.jsonl", store=tmp_path / "w.db", **files)
+        stage = partial(sample_stage, config, forgotten=Forgotten(), **files)
+        output = tmp_path / "run" / "responses.jsonl"
+        run = stage(output=output, store=tmp_path / "run" / "store.sqlite")
+        result = run_in_pieces(run, InProcess(), num_actors=2, num_pieces=60)
+        assert output.read_bytes() == (tmp_path / "w.jsonl").read_bytes()
+        assert [row.id for row in result.failures] == [row.id for row in whole.failures]
+        assert result.failures
+        refused |= set(names.values())
+        again = stage(output=tmp_path / "b" / "r.jsonl", store=tmp_path / "b" / "store.sqlite")
+        with pytest.raises(BackendError, match="every call of this run failed"):
+            run_in_pieces(again, InProcess(), num_actors=2, num_pieces=60)

@@ -278,21 +278,24 @@ class Store:
             )
             return {key for (key,) in found}
 
-    def fetch(self, keys: Iterable[str]) -> None:
+    def fetch(self, keys: Iterable[str]) -> int:
         """Copy those of `keys` that are missing here and stored in another store of the run.
 
-        Calls that failed there are copied, too, unless `retry_failed`.
+        Calls that failed there are copied, too, unless `retry_failed`. Returns how many were found.
         """
+        num_found = 0
         if not self._others:
-            return
+            return num_found
         for batch in tables.batches(dict.fromkeys(keys)):
             found = self._find_elsewhere(set(batch) - self._present(batch))
             if not found:
                 continue
+            num_found += len(found)
             with self._writing() as connection, tables.transaction(connection):
                 run = max(self._first_run, tables.read_last_run(connection))
                 for row in found:
                     tables.insert_call(connection, row, run)
+        return num_found
 
     def submit(
         self,

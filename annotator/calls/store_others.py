@@ -26,7 +26,7 @@ _ResultT = TypeVar("_ResultT")
 RETRY_S = 1.0  # between attempts to open a file
 _WAIT_S = 1.0  # for a file that is locked
 _CACHE_KIB = 256  # of a file's pages in memory
-_FILES_EACH = 3  # that SQLite opens for a store
+FILES_EACH = 3  # that SQLite opens for a store
 _FILES_LEFT = 512  # for everything else in this process
 _MOUNTS = Path("/proc/self/mounts")
 # File systems that several machines may mount, by the beginning of their name in the mount table.
@@ -41,7 +41,7 @@ class OtherStores:
 
     def __init__(self, paths: Iterable[Path] = ()) -> None:
         known = list(paths)
-        stays_open = make_room(_FILES_EACH * len(known))
+        stays_open = make_room(FILES_EACH * len(known))
         self._stores = [_OtherStore(path, stays_open=stays_open) for path in known]
         self._lock = threading.Lock()
 

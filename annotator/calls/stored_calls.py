@@ -52,6 +52,10 @@ class StoredCalls:
         """The answers that are stored."""
         return self._read(self.store.get_many(keys))
 
+    def find_elsewhere(self, key: str) -> dict[str, Outcome]:
+        """The answer to a call that another store of the run has; {} for none."""
+        return self.find([key]) if self.store.fetch([key]) else {}
+
     def claim(self, keys: Iterable[str]) -> ClaimedCalls:
         """Claim calls that are needed and were not stored a moment ago."""
         claimed = self.store.claim_missing(keys)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from annotator.calls import store_tables as tables
 from annotator.calls.store_faults import faults_at_opening, faults_in_use
-from annotator.calls.store_others import is_on_network, open_to_read
+from annotator.calls.store_others import FILES_EACH, is_on_network, make_room, open_to_read
 from annotator.calls.store_takeover import describe_store
 from schemas.errors import Fault, InputError
 from schemas.events import Advanced, Ended, OnEvent, Started, ignore
@@ -30,7 +30,7 @@ STAGE = "merge stores"
 _STAGE_OF_MARK = "merged"  # the name under which a merge is recorded among the target's runs
 _READ_ROWS = 50  # of one source at a time, at most
 _MOST_ROWS = 20_000  # of all sources in memory
-_MOST_OPEN = 64  # sources that stay open: each needs three files
+_MOST_OPEN = 512  # sources that stay open: each needs memory and three files
 _BATCH_BYTES = 8 << 20  # of values in one transaction
 
 _Call = tuple[str, bool, int, str, str, str]  # key, failed, place of the source, kind, value, time
@@ -88,7 +88,7 @@ class _Reads:
     def of(cls, num_sources: int) -> _Reads:
         return cls(
             rows=max(1, min(_READ_ROWS, _MOST_ROWS // max(num_sources, 1))),
-            stay_open=num_sources <= _MOST_OPEN,
+            stay_open=num_sources <= _MOST_OPEN and make_room(FILES_EACH * num_sources),
         )
 
 

@@ -7,7 +7,8 @@ a change of the input or of a setting makes them all again, with the calls that 
     annotations.jsonl         the joined output
     annotations.parts/        outputs of pieces until they are joined
     store.sqlite              the run's calls
-    store.parts/              calls of pieces until they are merged
+    store.parts/annotations/  calls of pieces until they are merged; other outputs have other
+                              folders, since their runs may use the store at the same time
 """
 
 from __future__ import annotations
@@ -19,12 +20,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from annotator.calls.store_others import is_on_network
 from annotator.scale.config import MOST_PIECES
 from annotator.scale.part_files import deciding
 from annotator.scale.work import Piece
+from schemas.files.own_files import WRITTEN
 from schemas.files.parts import InputPart
-from schemas.files.shard import Shard, part_path
-from schemas.files.sidecar import read_sidecar_values
+from schemas.files.shard import Shard, part_path, pieces_folder, stores_of_pieces
+from schemas.files.sidecar import (
+    FORMAT_PREFIX,
+    FORMAT_VERSIONS,
+    make_sidecar,
+    read_sidecar_values,
+)
 from schemas.stage import failures_path
 
 ROWS_PER_PIECE = 500
@@ -41,12 +49,12 @@ class PieceFolder:
     @property
     def outputs(self) -> Path:
         """The folder of the pieces' outputs."""
-        return self.output.with_name(f"{self.output.stem}.parts")
+        return pieces_folder(self.output)
 
     @property
     def stores(self) -> Path:
-        """The folder of the pieces' stores, which the pieces of all commands share."""
-        return self.store.with_name(f"{self.store.stem}.parts")
+        """The folder of the pieces' stores."""
+        return pieces_folder(self.store) / self.output.stem
 
     def output_of(self, shard: Shard) -> Path:
         """The output of a piece."""
@@ -73,8 +81,12 @@ class PieceFolder:
         return sorted(self.stores.glob(f"*{self.store.suffix}"))
 
     def other_stores(self, count: int) -> list[Path]:
-        """The stores of pieces that were not cut into `count`."""
-        return [path for path in self.all_stores() if _count_of(path) != count]
+        """The stores of pieces that were not cut into `count`, and of other outputs' pieces."""
+        return [
+            path
+            for path in stores_of_pieces(self.store)
+            if (_count_of(path) != count if path.parent == self.stores else not _is_locked(path))
+        ]
 
 
 def make_pieces(
@@ -94,9 +106,10 @@ def make_pieces(
 
 
 def is_finished(piece: Piece, config: Mapping[str, Any], *, retry_failed: bool) -> bool:
-    """Whether the piece's output is what a run with the settings `config` would write.
+    """Whether the piece's output is what a run with the settings `config` would write here.
 
-    With `retry_failed`, a piece with failed rows is not finished.
+    One of other versions of packages is not: it cannot be joined with pieces that are made now. Nor
+    is a file of another size than was written, and with `retry_failed` a piece with failed rows.
     """
     assert piece.rows is not None
     if not piece.output.is_file():
@@ -108,12 +121,35 @@ def is_finished(piece: Piece, config: Mapping[str, Any], *, retry_failed: bool) 
         sidecar.get("shard") == str(piece.shard)
         and sidecar.get("inputs") == piece.rows.described
         and deciding(sidecar.get("config")) == deciding(config)
+        and _is_of_these_versions(sidecar)
+        and _has_its_size(piece.output, sidecar)
     )
+
+
+def _is_of_these_versions(sidecar: Mapping[str, Any]) -> bool:
+    """Whether a run now writes the same format, with the packages that are installed here."""
+    packages = sidecar.get("packages", {})
+    kind = str(sidecar.get("format", "")).removeprefix(FORMAT_PREFIX)
+    if kind not in FORMAT_VERSIONS:
+        return False
+    now = make_sidecar(kind, config={}, inputs={}, packages=packages)
+    return sidecar.get("version") == now.version and now.packages.items() <= packages.items()
+
+
+def _has_its_size(output: Path, sidecar: Mapping[str, Any]) -> bool:
+    """Whether a file was not shortened, as by a power cut."""
+    written = sidecar.get(WRITTEN, {}).get(output.name, {})
+    return bool(written) and output.stat().st_size == written.get("bytes")
 
 
 def _has_lost_calls(sidecar: Mapping[str, Any]) -> bool:
     """Whether sentences are undetermined, possibly because calls failed."""
     return bool(sidecar.get("counts", {}).get("label_undetermined"))
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether a store of another output's run cannot be read now: on a network file system."""
+    return path.with_name(f"{path.name}-wal").exists() and is_on_network(path)
 
 
 def _count_of(path: Path) -> int:

@@ -20,7 +20,7 @@ from formats.parquet_records import write_parquet_records
 from schemas.errors import ConfigError
 from schemas.files.jsonl import Row, scan_rows
 from schemas.files.own_files import seal
-from schemas.files.sidecar import Sidecar, write_sidecar
+from schemas.files.sidecar import Sidecar, sidecar_path, write_sidecar
 from schemas.records import Annotation, Failure, Response
 from schemas.stage import StageResult, failures_path, write_failures
 
@@ -64,8 +64,9 @@ def write_shards(
     folder = shard_folder(output)
     folder.mkdir(parents=True, exist_ok=True)
     written = [_write_shard(part, folder, shard_format) for part in parts]
+    own = {name for path in written for name in _names_of(path)}
     for path in folder.iterdir():  # shards of an earlier run, cut or written otherwise
-        if not any(path.name.startswith(item.name.split(".")[0]) for item in written):
+        if path.name not in own:
             path.unlink()
     kind = parts[0].kind
     counts = order_counts(add_counts(parts), kind)
@@ -103,6 +104,11 @@ def _failures_of(path: Path) -> Iterator[Failure]:
     failed = failures_path(path)
     if failed.is_file():
         yield from (row.record for row in scan_rows(failed, Failure) if isinstance(row, Row))
+
+
+def _names_of(shard: Path) -> list[str]:
+    """The names of a shard, of its failed rows, and of its sidecar."""
+    return [shard.name, failures_path(shard).name, sidecar_path(shard).name]
 
 
 def _is_shard(path: Path, output: Path) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from schemas.errors import MaskDpoError
+from schemas.errors import BackendError, MaskDpoError
 from schemas.events import OnEvent
 from schemas.files.parts import InputPart
 from schemas.files.shard import Shard
@@ -61,6 +61,11 @@ class PieceReport:
     fatal: str = ""
     trouble: MaskDpoError | None = None
     seconds: float = 0.0
+
+    @property
+    def total_failure(self) -> str:
+        """Why no call of the piece got a usable reply; empty where one did, or none was needed."""
+        return self.fatal or (str(self.trouble) if isinstance(self.trouble, BackendError) else "")
 
     @classmethod
     def of(cls, piece: Piece, result: StageResult, *, notes: Sequence[str] = ()) -> PieceReport:

@@ -29,6 +29,8 @@ from schemas.errors import BackendError
 from schemas.events import OnEvent
 from schemas.stage import StageResult
 
+_MOST_FEW = 20  # calls of a piece that may all fail without ending the run
+
 
 @dataclass(frozen=True, kw_only=True)
 class Common:
@@ -171,13 +173,20 @@ def _make_backend(config: ModelConfig, context: WorkerContext) -> Backend:
 
 
 def _report(piece: Piece, result: StageResult, notes: Sequence[str]) -> PieceReport:
-    """The report of a piece. Raises BackendError where no call of it got a usable reply: the others
-    would end in the same way."""
-    if result.fatal:
-        raise BackendError(result.fatal)
-    if isinstance(result.trouble, BackendError):
-        raise result.trouble
-    return PieceReport.of(piece, result, notes=notes)
+    """The report of a piece. Raises BackendError where no call of it got a usable reply, unless it
+    has few: those may be at fault, and others would end in the same way."""
+    report = PieceReport.of(piece, result, notes=notes)
+    if report.total_failure and _count_calls(piece, result) >= _MOST_FEW:
+        raise BackendError(report.total_failure)
+    return report
+
+
+def _count_calls(piece: Piece, result: StageResult) -> int:
+    """The calls of a piece, also those whose replies were stored."""
+    counts = result.counts
+    if "calls" in counts:
+        return counts["calls"] + counts["calls_from_store"]
+    return piece.num_rows
 
 
 def _listed(path: Path | None) -> list[Path]:

@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -17,7 +18,6 @@ from dataset_builder.pairs import public_name
 from schemas.records import Annotation
 
 NUM_HASH_CHARS = 16
-_SORTED = json.JSONEncoder(sort_keys=True)
 # Fields that differ from response to response, or name a machine; they are not settings.
 NOT_SETTINGS = frozenset({"seed", "base_url", "device", "api_key", "url", "host"})
 
@@ -81,12 +81,19 @@ def add_provenance(parts: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, in
 
 
 def _describe_sampling(sampling: Mapping[str, Any]) -> str:
-    settings = {
-        name: value
-        for name, value in sampling.items()
-        if name not in NOT_SETTINGS and isinstance(value, (int, float, bool))
-    }
-    return _SORTED.encode(settings) if settings else ""
+    settings = [
+        item
+        for pair in sampling.items()
+        if pair[0] not in NOT_SETTINGS and isinstance(pair[1], (int, float, bool))
+        for item in pair
+    ]
+    return _encode(*settings) if settings else ""
+
+
+@lru_cache(maxsize=1_000, typed=True)  # typed: 1, 1.0 and true are three settings
+def _encode(*settings: Any) -> str:
+    """JSON of names and values in turn; most responses have the same."""
+    return json.dumps(dict(zip(settings[::2], settings[1::2], strict=True)), sort_keys=True)
 
 
 def _hash_system_prompt(row: Annotation) -> str:

@@ -42,17 +42,16 @@ class NearDuplicates:
         self._rows = rows_a_band(threshold)
         self._template = template
         self._run("CREATE TABLE near_prompts (number INTEGER PRIMARY KEY, text TEXT)")
-        self._run(
-            "CREATE TABLE near_bands (key BLOB, number INTEGER, PRIMARY KEY (key, number)) "
-            "WITHOUT ROWID"
-        )
+        self._run("CREATE TABLE near_bands (key BLOB, number INTEGER)")
 
     def add_all(self, prompts: Iterable[str]) -> None:
-        """Index prompt texts."""
+        """Index prompt texts; call it once, before the first `has`."""
         for number, text in enumerate(prompts):
             self._run("INSERT INTO near_prompts VALUES (?, ?)", (number, text))
             for key in self._keys(text, self._features(text)):
-                self._run("INSERT OR IGNORE INTO near_bands VALUES (?, ?)", (key, number))
+                self._run("INSERT INTO near_bands VALUES (?, ?)", (key, number))
+        # Sorted at once: to insert keys in no order is slow where the index exceeds the cache.
+        self._run("CREATE INDEX near_by_key ON near_bands (key, number)")
 
     def has(self, text: str) -> bool:
         """Whether an indexed prompt is near this one."""

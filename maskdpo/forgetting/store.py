@@ -25,6 +25,7 @@ from maskdpo.forgetting.rows import read_objects
 from maskdpo.forgetting.targets import Targets
 from maskdpo.forgetting.texts import Texts, as_record, read_documents, run_folders
 from schemas.errors import MaskDpoError
+from schemas.files.shard import stores_of_pieces
 from schemas.files.sidecar import sidecar_path
 from schemas.records import Question
 
@@ -33,8 +34,11 @@ if TYPE_CHECKING:
 
 
 def find_stores(folder: Path, own: Path) -> list[Path]:
-    """The stores of a run: its own, and those that earlier versions kept in its folder."""
-    found = {path.resolve(): path for path in (own, *sorted(folder.glob("*.sqlite")))}
+    """The stores of a run: its own, others in its folder (of parts, of earlier versions), and
+    those of an unfinished run on Ray."""
+    near = sorted(folder.glob("*.sqlite"))
+    paths = [own, *near, *(piece for path in (own, *near) for piece in stores_of_pieces(path))]
+    found = {path.resolve(): path for path in paths}
     return [path for path in found.values() if path.is_file() and is_store(path)]
 
 

@@ -60,6 +60,18 @@ def part_path(path: str | Path, shard: Shard) -> Path:
     return path.with_stem(f"{path.stem}-{shard.index:05}-of-{shard.count:05}")
 
 
+def pieces_folder(path: str | Path) -> Path:
+    """`store.sqlite` -> `store.parts`: where a run in pieces keeps those of a file."""
+    path = Path(path)
+    return path.with_name(f"{path.stem}.parts")
+
+
+def stores_of_pieces(store: str | Path) -> list[Path]:
+    """The stores that unfinished runs in pieces have for the run's `store`."""
+    store = Path(store)
+    return sorted(pieces_folder(store).rglob(f"*{store.suffix}"))
+
+
 def whole_path(path: str | Path) -> Path | None:
     """`annotations-00003-of-00064.jsonl` -> `annotations.jsonl`; None for another name."""
     path = Path(path)

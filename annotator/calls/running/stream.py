@@ -201,12 +201,24 @@ class Stream(Generic[ResultT]):
             if not self._ready:
                 break
             if not self._calls.meter.start([self._ready[0]]):
+                if self._serve_from_other_stores():
+                    continue
                 # Calls under way were counted at their maximum: when they arrive, the limit may
                 # allow more.
                 self._open.is_at_limit = not self._calls.meter.refusing.num_under_way
                 break
             admitted.append(self._ready.popleft())
         return admitted
+
+    def _serve_from_other_stores(self) -> bool:
+        """Whether the next request, which does not fit the limits, needs no call: another store of
+        the run has its reply."""
+        found = self._calls.find_elsewhere(self._ready[0].id)
+        if found:
+            self._ready.popleft()
+            self._calls.meter.serve(1)
+            self._resume(found)
+        return bool(found)
 
     def _leave_to_others(self, request: Request) -> None:
         """Another process makes this call, or has made it: look for its reply from time to time."""

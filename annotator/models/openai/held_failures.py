@@ -73,7 +73,7 @@ class FailureWindow:
     def too_many(self) -> str | None:
         """Which failures make up more than half of a full window; None otherwise.
 
-        The window is then emptied: the next run on this backend starts with an empty one.
+        The window is then emptied: the next run on this backend starts again.
         """
         with self._lock:
             if not self._size or len(self._last) < self._size:

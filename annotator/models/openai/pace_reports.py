@@ -87,7 +87,7 @@ class PaceReporter:
             }
         try:
             shares = self._coordinator.report(self._name, list(reports.values()))
-        except Exception as error:  # of any transport: the last share holds until it works again
+        except Exception as error:  # of any transport: the last share holds until it answers
             self._fault = f"{type(error).__name__}: {error}"
             with self._pace.guard():
                 for endpoint, report in reports.items():

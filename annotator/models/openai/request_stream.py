@@ -107,12 +107,12 @@ class RequestStream:
         permits = self._pace.acquire(self._seat, most)
         unused = list(permits)
         try:
-            unused = self._send_again(unused, most_refused=1)
+            unused = self._send_again(unused, is_last=False)
             num_new = min(len(unused), most - (len(permits) - len(unused)) - len(self._again))
             groups = self._take(num_new) if num_new > 0 else ()
             for request in [request for group in groups for request in group]:
                 self._start(request, unused.pop(0))
-            unused = self._send_again(unused)
+            unused = self._send_again(unused, is_last=True)
             self._send_elsewhere()
         finally:
             self._pace.put_back(self._seat, unused)
@@ -120,28 +120,21 @@ class RequestStream:
             self._pace.wait(self._seat)
         self._wake_for_again()
 
-    def _send_again(
-        self, permits: Sequence[Permit], most_refused: int | None = None
-    ) -> list[Permit]:
+    def _send_again(self, permits: Sequence[Permit], *, is_last: bool) -> list[Permit]:
         """Send waiting calls again; returns the permits that none of them could use.
 
-        most_refused  a call that was refused more often is not sent to try whether a server accepts
-                      again: it may itself be what is refused
+        is_last  also those that give way to new calls
         """
         unused: list[Permit] = []
         now = time.monotonic()
         for permit in permits:
-            endpoint = permit.endpoint
-            is_trial = most_refused is not None and endpoint.gate.is_trial(permit.ticket)
             fitting = [
                 item
                 for item in self._again
-                if item.fits(endpoint, now)
-                and not (is_trial and item.num_refused > (most_refused or 0))
+                if item.fits(permit.endpoint, now) and (is_last or not item.gives_way)
             ]
             if fitting:
-                item = min(fitting, key=lambda item: item.num_refused)
-                self._send_waiting(item, permit)
+                self._send_waiting(min(fitting, key=lambda item: item.num_refused), permit)
             else:
                 unused.append(permit)
         return unused
@@ -273,7 +266,7 @@ class RequestStream:
         urls = ", ".join(item.url for item in self._pool.endpoints)
         if why := self._held.too_many():
             self._stop = BackendError(
-                f"{why} at {urls}; correct the cause, then run the same command: it continues, and "
+                f"{why} at {urls}; repair the cause, then run the same command: it continues, and "
                 "with --retry-failed it asks the failed calls again"
             )
             return self._stop

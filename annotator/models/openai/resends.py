@@ -31,6 +31,7 @@ class Again:
     held    the server that refused it, which may have it again from `due`; others at once
     but     the server that it has failed at for good
     num_refused  how often it was refused
+    num_accepted calls that the server had accepted when it refused this one
     is_suspect   others were accepted between its refusals
     """
 
@@ -40,7 +41,15 @@ class Again:
     held: Endpoint | None = None
     but: Endpoint | None = None
     num_refused: int = 0
+    num_accepted: int = 0
     is_suspect: bool = False
+
+    @property
+    def gives_way(self) -> bool:
+        """Whether another call should be tried first: this one may itself be what is refused."""
+        held = self.held
+        is_alone = held is not None and held.gate.num_accepted == self.num_accepted
+        return self.num_refused > 1 and is_alone
 
     def fits(self, endpoint: Endpoint, now: float) -> bool:
         """Whether it may be sent to a server now."""
@@ -88,7 +97,8 @@ class Resends:
             return None
         if answer.is_refusal:
             history.num_refused += 1
-            if endpoint.gate.num_accepted != history.num_accepted:
+            is_alone = endpoint.gate.num_accepted == history.num_accepted
+            if not is_alone:
                 history.num_accepted = endpoint.gate.num_accepted
                 history.num_counted += 1
             if history.num_counted < MOST_REFUSALS:
@@ -98,7 +108,8 @@ class Resends:
                     due=due,
                     held=endpoint,
                     num_refused=history.num_refused,
-                    is_suspect=history.num_counted >= _SUSPECT,
+                    num_accepted=history.num_accepted,
+                    is_suspect=history.num_counted >= _SUSPECT and not is_alone,
                 )
         elif answer.is_retried and history.num_retries < self._max_retries:
             due = now + retry_delay(history.num_retries, answer.retry_after)

@@ -154,10 +154,6 @@ class Gate:
             self._probe = ticket
         return ticket
 
-    def is_trial(self, ticket: Ticket | None) -> bool:
-        """Whether this call tries if the server accepts again."""
-        return ticket is not None and ticket is self._probe
-
     def put_back(self, ticket: Ticket) -> None:
         """A call that was allowed was not sent."""
         self._end(ticket)

@@ -78,7 +78,7 @@ class SharedLimits:
         self._add("num_late", count)
 
     def refused_for_room(self, num_others: int) -> None:
-        """One worker cannot know: the calls of others count, too. Its caller counts it as late."""
+        """Other workers' calls count, too: a refusal like others; its caller counts it as late."""
         self._add("num_refused", 1)
         self._add("num_late", -1)
 

@@ -26,7 +26,7 @@ from schemas.stage import DEFAULT_MAX_FAILED, StageResult
 if TYPE_CHECKING:
     from annotator.scale.part_files import PartFile
 
-_NOT_PARTS = (".failed.jsonl", ".partial.jsonl")
+_NOT_PARTS = (".failed.jsonl", ".partial.jsonl", ".meta.json")
 # By kind of rows: the section of the command, the default name of its input, and of its output.
 _FILES = {
     "annotation": ("annotate", "responses.jsonl", "annotations.jsonl"),
@@ -125,7 +125,7 @@ def command(
 def _expand(patterns: Sequence[Path]) -> list[Path]:
     """The files and folders of paths and glob patterns, each once, in order.
 
-    Files of failed rows and of stopped runs, which a pattern may match, are left out.
+    Failed rows, rows of stopped runs and sidecars, which a pattern may match, are left out.
     """
     found: dict[Path, None] = {}
     for pattern in patterns:
