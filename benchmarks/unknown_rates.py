@@ -4,7 +4,9 @@
 
 Peer: the servers' own limits. Two servers on loopback accept 40 and 90 calls/s in windows of a
 second; one sends Retry-After with a refusal, the other does not; the second halves its limit at a
-third of the time. With --workers 2, two processes share the pace through one coordinator.
+third of the time. With --workers 2, two processes share the pace through one coordinator. With
+--engine, `maskdpo sample` sends the calls, in this process (local) or from the workers of a local
+Ray cluster (ray), until all its rows are there; `lost` are rows that are missing.
 Prints per server: allowed and accepted calls after the first 30 s and from 30 s after the change,
 refused share of all calls, and seconds until 90% of the limit is used.
 """
@@ -14,7 +16,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -88,6 +92,24 @@ def ask(backend: OpenAIBackend, seconds: float, name: str) -> tuple[int, int]:
     return num_taken, num_replies
 
 
+def sample(servers: list[LimitedServer], engine: str, num_replies: int) -> int:
+    """Sample that many replies by the command; the number of rows that are missing."""
+    with tempfile.TemporaryDirectory() as name:
+        questions, output = Path(name) / "questions.jsonl", Path(name) / "responses.jsonl"
+        rows = [{"id": f"q{n}", "question": f"Who is person {n}?"} for n in range(num_replies)]
+        questions.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        urls = json.dumps([server.base_url for server in servers])
+        command = [
+            sys.executable, "-m", "maskdpo", "sample", "--engine", engine,
+            "--questions", str(questions), "--output", str(output), "--model", "policy",
+            "--set", "sample.backend=openai", "--set", f"sample.base_urls={urls}",
+            "--set", "sample.num_responses=1", "--set", "sample.concurrency=256",
+            "--set", "ray.actors=2", "--set", "ray.cpus_per_actor=0.5",
+        ]  # fmt: skip
+        subprocess.run(command, check=True)
+        return num_replies - len(output.read_bytes().splitlines())
+
+
 def measure(server: LimitedServer, change_at: float | None, seconds: float) -> dict[str, object]:
     """The figures of one server, from its own counts."""
     accepted, refused = server.counts()
@@ -121,6 +143,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes that send calls [1]")
     parser.add_argument("--kind", default="fixed", help="fixed, sliding or bucket [fixed]")
     parser.add_argument("--latency", type=float, default=0.05, help="of a reply, seconds [0.05]")
+    parser.add_argument("--engine", choices=["local", "ray"], help="send calls by the command")
     options = parser.parse_args()
     half_at = options.seconds / 3
     settings = {"kind": options.kind, "latency_s": options.latency}
@@ -136,7 +159,13 @@ def main() -> None:
                 "concurrency": 256,
             }
         )
-        if options.workers == 1:
+        seconds = options.seconds
+        if options.engine:
+            both = [first, second]
+            num_replies = int(0.96 * sum(server.allowed(0, seconds) for server in both))
+            totals = [(sample(both, options.engine, num_replies), 0)]
+            seconds = min(max(server.counts()[0]) for server in both) - 1
+        elif options.workers == 1:
             totals = [ask(OpenAIBackend(config), options.seconds, "a")]
         else:
             context = get_context("spawn")
@@ -150,10 +179,11 @@ def main() -> None:
                     totals = [job.result() for job in jobs]
         result = {
             "workers": options.workers,
+            "engine": options.engine,
             "kind": options.kind,
             "lost": sum(taken - replied for taken, replied in totals),
-            "limit_40_retry_after": measure(first, None, options.seconds),
-            "limit_90_then_45": measure(second, half_at, options.seconds),
+            "limit_40_retry_after": measure(first, None, seconds),
+            "limit_90_then_45": measure(second, half_at, seconds),
         }
     print(json.dumps(result))
 
