@@ -58,7 +58,7 @@ class RunStore:
         """The store of a part of the run; its own path for the whole run."""
         pieces = stores_of_pieces(self.path)
         if shard is None:
-            return replace(self, also=pieces)
+            return replace(self, also=[*pieces, *self.parts()])
         numbers = range(1, shard.count + 1)
         parts = [part_path(self.path, Shard(index=n, count=shard.count)) for n in numbers]
         own = part_path(self.path, shard)

@@ -92,6 +92,9 @@ def test_a_reply_of_any_part_is_never_asked_again(tmp_path: Path, run: Run) -> N
         for number in (1, 2):  # cut otherwise
             annotate(run, server, "--shard", f"{number}/2", "--output", f"h{number}.jsonl")
         assert len(server.asked) == num_calls
+        annotate(run, server, "--output", "whole.jsonl", "--store", "store.sqlite")  # not cut
+        assert len(server.asked) == num_calls
+        (tmp_path / "store.sqlite").unlink()
     merge = ("merge", "h1.jsonl", "h2.jsonl", "--output", "a.jsonl", "--no-stores")
     assert run(*merge)[0] == 0
     assert not (tmp_path / "store.sqlite").exists()
