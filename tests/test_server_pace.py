@@ -1,7 +1,9 @@
 """The slots that streams share: never more than the room, none idle, none kept for nothing."""
 
 import asyncio
+import time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from test_server_stream import Work, collect, finish
@@ -11,6 +13,7 @@ from annotator.models.openai.endpoints import EndpointPool
 from annotator.models.openai.held_failures import Answered
 from annotator.models.openai.pace import Pace, Seat
 from annotator.models.openai.request_stream import RequestStream
+from annotator.models.pacing.control import PaceControl
 from annotator.models.pacing.gate import Gate
 
 
@@ -124,3 +127,28 @@ def test_a_seat_whose_loop_is_closed_keeps_no_slot():
     loop.close()
     pace.release(other, permit)
     assert len(pace.acquire(other, 1)) == 1
+
+
+def test_a_stream_is_woken_although_the_timer_of_an_ended_loop_is_still_set():
+    """A worker's pieces have an event loop each, and share one backend."""
+    pool = EndpointPool(
+        ["http://a"],
+        patience=1,
+        make_gate=lambda url: Gate(PaceControl(4, time.monotonic()), time.monotonic()),
+    )
+    pace = Pace(4, pool)
+    pool.endpoints[0].gate.hold(time.monotonic(), 0.3)
+
+    async def wait_once(seconds):
+        seat = Seat(loop=asyncio.get_running_loop(), news=asyncio.Event())
+        assert pace.acquire(seat, 1) == []
+        pace.wait(seat)
+        try:
+            await asyncio.wait_for(seat.news.wait(), seconds)
+            return len(pace.acquire(seat, 1))
+        finally:
+            pace.leave(seat)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(wait_once(0.01))
+    assert asyncio.run(wait_once(10)) == 1
