@@ -17,7 +17,7 @@ from ray_work import STAGE, MakeToy, Tallied, lines_of, make_pieces, text_of
 
 from annotator.calls.usage import Limits
 from annotator.scale.config import RayConfig
-from annotator.scale.on_ray.actor import check_version
+from annotator.scale.on_ray.actor import check_version, enter_folder
 from annotator.scale.on_ray.cluster import ADDRESS_VARIABLE, find_address, ray_cluster
 from annotator.scale.on_ray.engine import RayRun, run_on_ray
 from annotator.scale.on_ray.local_cluster import local_folder, remove_left_folders
@@ -263,6 +263,16 @@ def test_an_address_that_does_not_answer_is_one_sentence(monkeypatch: pytest.Mon
 def test_another_version_on_a_node_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"but the command runs 0\.0\.0; install the same"):
         check_version("0.0.0")
+
+
+def test_a_worker_works_in_the_folder_of_the_driver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir("/")
+    enter_folder(str(tmp_path / "missing"))  # on another node, as a job's own working directory
+    assert Path.cwd() == Path("/")
+    enter_folder(str(tmp_path))
+    assert Path.cwd() == tmp_path
 
 
 def test_one_writer_at_a_time(tmp_path: Path) -> None:

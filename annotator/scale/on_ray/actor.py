@@ -11,6 +11,7 @@ import pickle
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,6 +32,7 @@ class ActorTask:
 
     stage    the stage whose events count as rows that are done
     version  of maskdpo, which must be the same on all nodes
+    folder   the driver's: relative paths in settings begin there
     """
 
     link: HubLink
@@ -39,6 +41,7 @@ class ActorTask:
     num_actors: int
     stage: str
     version: str
+    folder: str
     make_tally: MakeTally | None = None
 
 
@@ -54,6 +57,7 @@ class PieceActor:
 
     def _set_up(self, task: ActorTask) -> None:
         check_version(task.version)
+        enter_folder(task.folder)
         self._task = task
         self._side = WorkerSide(task.link, task.limits)
         self._lock = threading.Lock()
@@ -107,6 +111,13 @@ class PieceActor:
         finally:
             side.end()
         return replace(report, seconds=time.perf_counter() - began)
+
+
+def enter_folder(folder: str) -> None:
+    """Work in the folder of the driver, where this node has it: a worker begins in that of
+    `ray start`, unless the job has a working directory of its own."""
+    with suppress(OSError):
+        os.chdir(folder)
 
 
 def check_version(driver: str) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from annotator.calls.usage import NO_LIMITS, Limits
@@ -147,6 +148,7 @@ class _Driver:
             num_actors=self._num_actors,
             stage=self._run.started.stage,
             version=version("maskdpo"),
+            folder=str(Path.cwd()),
             make_tally=self._run.make_tally,
         )
         arguments = (dict(self._missing), task, self._run.config, found)
