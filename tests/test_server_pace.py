@@ -14,7 +14,9 @@ from annotator.models.openai.held_failures import Answered
 from annotator.models.openai.pace import Pace, Seat
 from annotator.models.openai.request_stream import RequestStream
 from annotator.models.pacing.control import PaceControl
+from annotator.models.pacing.coordinator import Coordinator
 from annotator.models.pacing.gate import Gate
+from annotator.models.pacing.reports import PaceReport
 
 
 class NoLimits:
@@ -152,3 +154,27 @@ def test_a_stream_is_woken_although_the_timer_of_an_ended_loop_is_still_set():
     with pytest.raises(TimeoutError):
         asyncio.run(wait_once(0.01))
     assert asyncio.run(wait_once(10)) == 1
+
+
+def test_a_server_that_refuses_is_tried_although_the_first_worker_has_nothing_to_send():
+    now = [0.0]
+    coordinator = Coordinator(clock=lambda: now[0])
+
+    def report(worker, **counts):
+        now[0] += 0.25
+        (share,) = coordinator.report(
+            worker, [PaceReport(url="http://a", model="m", most=9, **counts)]
+        )
+        return share.hold_s == 0
+
+    for _ in range(20):
+        report("a", num_sent=5, num_accepted=5)
+        report("b", num_sent=5, num_accepted=5)
+    report("b", num_sent=5, num_refused=3, num_accepted=2)
+    for _ in range(20):
+        report("a", num_in_flight=1)
+        report("b")
+    report("b", num_sent=5, num_refused=5)
+    tries = [(report("a", num_in_flight=1), report("b")) for _ in range(20)]
+    assert tries[0] == (True, False)
+    assert any(by_b for _, by_b in tries)
