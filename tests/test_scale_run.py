@@ -115,6 +115,35 @@ def test_pieces_make_the_files_of_one_run(tmp_path: Path, num_pieces: int | None
     assert not (tmp_path / "run" / "annotations.parts").exists()
 
 
+class Elsewhere(InProcess):
+    """A worker that begins in another folder than the driver, as on a cluster."""
+
+    def __call__(self, pieces: Sequence[Piece], make_worker: MakeWorker) -> Iterator[PieceReport]:
+        before = Path.cwd()
+        os.chdir("/")
+        try:
+            yield from super().__call__(pieces, make_worker)
+        finally:
+            os.chdir(before)
+
+
+def test_relative_files_are_those_of_the_driver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Folder(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    stage = annotate_stage(
+        AnnotateConfig(),
+        responses=Path("responses.jsonl"),
+        documents=Path("documents.jsonl"),
+        output=Path("annotations.jsonl"),
+        store=Path("store.sqlite"),
+    )
+    result = run_in_pieces(stage, Elsewhere(), num_actors=2)
+    assert result.output == Path("annotations.jsonl")
+    assert rows_and_failures(tmp_path / "annotations.jsonl") == rows_and_failures(folder.whole)
+
+
 def test_a_stopped_run_goes_on_with_the_pieces_that_are_missing(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     run = partial(run_in_pieces, num_actors=2)

@@ -1,7 +1,9 @@
 """The slots that streams share: never more than the room, none idle, none kept for nothing."""
 
 import asyncio
+import time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from test_server_stream import Work, collect, finish
@@ -11,7 +13,10 @@ from annotator.models.openai.endpoints import EndpointPool
 from annotator.models.openai.held_failures import Answered
 from annotator.models.openai.pace import Pace, Seat
 from annotator.models.openai.request_stream import RequestStream
+from annotator.models.pacing.control import PaceControl
+from annotator.models.pacing.coordinator import Coordinator
 from annotator.models.pacing.gate import Gate
+from annotator.models.pacing.reports import PaceReport
 
 
 class NoLimits:
@@ -124,3 +129,52 @@ def test_a_seat_whose_loop_is_closed_keeps_no_slot():
     loop.close()
     pace.release(other, permit)
     assert len(pace.acquire(other, 1)) == 1
+
+
+def test_a_stream_is_woken_although_the_timer_of_an_ended_loop_is_still_set():
+    """A worker's pieces have an event loop each, and share one backend."""
+    pool = EndpointPool(
+        ["http://a"],
+        patience=1,
+        make_gate=lambda url: Gate(PaceControl(4, time.monotonic()), time.monotonic()),
+    )
+    pace = Pace(4, pool)
+    pool.endpoints[0].gate.hold(time.monotonic(), 0.3)
+
+    async def wait_once(seconds):
+        seat = Seat(loop=asyncio.get_running_loop(), news=asyncio.Event())
+        assert pace.acquire(seat, 1) == []
+        pace.wait(seat)
+        try:
+            await asyncio.wait_for(seat.news.wait(), seconds)
+            return len(pace.acquire(seat, 1))
+        finally:
+            pace.leave(seat)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(wait_once(0.01))
+    assert asyncio.run(wait_once(10)) == 1
+
+
+def test_a_server_that_refuses_is_tried_although_the_first_worker_has_nothing_to_send():
+    now = [0.0]
+    coordinator = Coordinator(clock=lambda: now[0])
+
+    def report(worker, **counts):
+        now[0] += 0.25
+        (share,) = coordinator.report(
+            worker, [PaceReport(url="http://a", model="m", most=9, **counts)]
+        )
+        return share.hold_s == 0
+
+    for _ in range(20):
+        report("a", num_sent=5, num_accepted=5)
+        report("b", num_sent=5, num_accepted=5)
+    report("b", num_sent=5, num_refused=3, num_accepted=2)
+    for _ in range(20):
+        report("a", num_in_flight=1)
+        report("b")
+    report("b", num_sent=5, num_refused=5)
+    tries = [(report("a", num_in_flight=1), report("b")) for _ in range(20)]
+    assert tries[0] == (True, False)
+    assert any(by_b for _, by_b in tries)

@@ -80,14 +80,15 @@ def run_in_pieces(
     """
     if shard_format is not None:
         check_shard_folder(stage.output, shard_format, kind=stage.kind)
-    folder = PieceFolder(output=stage.output, store=stage.store)
+    # Absolute: workers may begin in another folder.
+    folder = PieceFolder(output=stage.output.absolute(), store=stage.store.absolute())
     count = num_pieces or folder.choose_count(count_rows(stage.source), num_actors=num_actors)
     parts = cut_rows(stage.source.absolute(), stage.model, key=stage.key, count=count)
     parts = [replace(part, described=stage.described) for part in parts]
     pieces = make_pieces(parts, folder, units_per_row=stage.units_per_row)
     common = Common(
         source=stage.source.absolute(),
-        also=[stage.store.absolute()],
+        also=[folder.store],
         retry_failed=retry_failed,
         same_model=same_model,
     )

@@ -89,6 +89,7 @@ class Pace:
         self._num_used = 0  # held and granted, over all seats
         self._waiting: list[Seat] = []
         self._timer_at: float | None = None
+        self._timer_loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.RLock()
         self._num_again: dict[Endpoint, int] = {}
 
@@ -188,6 +189,7 @@ class Pace:
         with self._lock:
             self._stop_waiting(seat)
             self._free(seat, seat.num_held)
+            self._timer_at = None  # its loop may end now, and the next stream may have another one
             self._hand_out()
 
     def note_again(self, endpoint: Endpoint, change: int) -> None:
@@ -279,11 +281,12 @@ class Pace:
         at = now + min((item for item in delays if item is not None), default=_POLL_S)
         at = min(at, now + _POLL_S) if None in delays else at
         timer = self._timer_at
-        if timer is not None and now - _LATE_S < timer <= at + 1e-4:
+        is_alive = self._timer_loop is not None and self._timer_loop.is_running()
+        if timer is not None and is_alive and now - _LATE_S < timer <= at + 1e-4:
             return
         for seat in list(self._waiting):
             if seat.wake_later(at - now, lambda: self._tick(at)):
-                self._timer_at = at
+                self._timer_at, self._timer_loop = at, seat.loop
                 return
             self._stop_waiting(seat)
 

@@ -18,6 +18,7 @@ from annotator.models.pacing.control import PaceControl
 from annotator.models.pacing.reports import REPORT_S, PaceReport, PaceShare
 
 SILENT_S = 5.0
+_TRY_S = 1.5  # for which one worker may try a server that refuses everything
 _GROWTH = 1.25  # what a worker that does not use up its share may still grow by until it reports
 
 
@@ -74,7 +75,7 @@ class _Server:
         """Calls under way from all workers."""
         return sum(item.report.num_in_flight for item in self._workers.values())
 
-    def share(self, name: str) -> PaceShare:
+    def share(self, name: str, now: float) -> PaceShare:
         """The part of one worker."""
         workers, control = self._workers, self.control
         report = workers[name].report
@@ -88,8 +89,10 @@ class _Server:
             control.rate,
         )
         self._turn += 1
-        # A server that refuses everything is tried by one worker, not by all.
-        tries = min(workers) == name
+        # A server that refuses everything is tried by one worker, not by all; by another one after
+        # a while, since that one may have nothing to send.
+        turn = int((now - control.changed_at) / _TRY_S) if control.is_blocked else 0
+        tries = sorted(workers)[turn % len(workers)] == name
         return PaceShare(
             url=report.url,
             model=report.model,
@@ -133,7 +136,7 @@ class Coordinator:
             if server is None:
                 server = self._servers[key] = _Server(item.most, now)
             server.take_over(worker, item, now)
-            shares.append(server.share(worker))
+            shares.append(server.share(worker, now))
         return shares
 
 
