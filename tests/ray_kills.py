@@ -16,6 +16,8 @@ from scale_server import Reply, ScaleServer, asked_twice
 
 COMMIT_S = 1.5
 """A reply that was sent this long before a kill is in the store, also on a busy machine."""
+DEATH_S = {"worker": 0.0, "driver": 5.0}
+"""How long workers may go on after a kill: those of a killed driver end a moment later."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +125,10 @@ def asked_without_need(server: ScaleServer, kills: Sequence[Killed]) -> list[Rep
     return [
         again
         for first, again in asked_twice(server.replies())
-        if not any(first.came <= kill.at <= first.answered + COMMIT_S for kill in kills)
+        if not any(
+            first.came - DEATH_S[kill.what] <= kill.at <= first.answered + COMMIT_S
+            for kill in kills
+        )
     ]
 
 
