@@ -27,6 +27,7 @@ from schemas.errors import BackendError
 Task_contra = TypeVar("Task_contra", contravariant=True)
 Result_co = TypeVar("Result_co", covariant=True)
 PER_WORKER = 3
+_END_S = 30.0  # how long a worker that ended its output may take to end
 _START = "import sys; sys.path[:] = {path!r}; from dataset_builder.workers import serve; serve()"
 
 
@@ -148,7 +149,11 @@ class _Worker:
                     stream.close()
 
     def _describe_end(self) -> str:
-        status = self._process.wait()
+        try:
+            status = self._process.wait(timeout=_END_S)
+        except subprocess.TimeoutExpired:  # its results cannot be read, but it works on
+            self._process.kill()
+            status = self._process.wait()
         how = f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
         return (
             f"a worker process ended {how} before its work was done, and nothing was written; if "

@@ -15,7 +15,7 @@ import pytest
 from sample_server import ChatServer, echo
 from sample_support import write_questions
 
-from annotator.calls.usage import Budget
+from annotator.calls.usage import NO_LIMITS, Budget, Limits
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.runs.annotate import run_annotate
 from annotator.models.config import SampleConfig
@@ -238,6 +238,13 @@ def test_shards_have_the_rows_of_one_run(tmp_path: Path, shard_format: ShardForm
     whole = read_records(folder.whole, Annotation)
     assert sorted(found, key=lambda row: row.id) == sorted(whole, key=lambda row: row.id)
     assert all(read_sidecar_values(path)["written"][path.name] for path in paths)
+
+
+def test_a_run_after_a_preview_gets_the_rest_of_the_limits() -> None:
+    limits = Limits(max_calls=10, max_tokens=100)
+    assert limits.after(calls=3, tokens=120, cost=1.0) == Limits(max_calls=7, max_tokens=0)
+    assert Limits(max_cost=1.5).after(calls=3, tokens=1, cost=0.5) == Limits(max_cost=1.0)
+    assert NO_LIMITS.after(calls=3, tokens=1, cost=0.5) == NO_LIMITS
 
 
 def test_a_folder_of_other_files_gets_no_shards(tmp_path: Path) -> None:

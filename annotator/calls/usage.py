@@ -51,6 +51,14 @@ class Limits:
         """Whether there is a limit on tokens or on cost."""
         return self.max_tokens is not None or self.max_cost is not None
 
+    def after(self, *, calls: int, tokens: int, cost: float) -> Limits:
+        """What is left of the limits when that much is spent; never negative."""
+        return Limits(
+            max_calls=None if self.max_calls is None else max(0, self.max_calls - calls),
+            max_tokens=None if self.max_tokens is None else max(0, self.max_tokens - tokens),
+            max_cost=None if self.max_cost is None else max(0.0, self.max_cost - cost),
+        )
+
 
 NO_LIMITS = Limits()
 

@@ -8,6 +8,7 @@ Questions are always joined: repeats across documents are found only among all o
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -86,7 +87,7 @@ def _write_shard(part: PartFile, folder: Path, shard_format: ShardFormat) -> Pat
     """One shard with its failed rows and its sidecar, which comes last."""
     path = folder / part.path.with_suffix(f".{shard_format}").name
     if shard_format == "jsonl":
-        part.path.replace(path)
+        shutil.move(part.path, path)  # the folder may be a link to another disk
     else:
         model = _MODELS[part.kind]
         write_parquet_records(path, _records(part.path, model), model)

@@ -23,6 +23,7 @@ from schemas.files.shard import Shard, number_of
 from schemas.files.sidecar import Sidecar, check_sidecar, describe_files
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
+_CHANGED = "changed after the command began; run the command again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,7 @@ class InputPart:
     """The rows of part `shard` of the file `path`, in the order of the file.
 
     lines, starts, sizes   the line number (from 1), first byte and number of bytes of each row
+    state                  size and time of the last change (ns) of the file when it was cut
     described              hash and size of the run's input files (`describe_files`), where the
                            caller computed them for all parts; None: each run computes its own
     """
@@ -39,6 +41,7 @@ class InputPart:
     lines: array[int] = field(default_factory=lambda: array("Q"))
     starts: array[int] = field(default_factory=lambda: array("Q"))
     sizes: array[int] = field(default_factory=lambda: array("Q"))
+    state: tuple[int, int] = (0, 0)
     described: Mapping[str, Mapping[str, Any]] | None = None
 
     def __len__(self) -> int:
@@ -56,14 +59,15 @@ class InputPart:
 
     def read(self, model: type[RecordT]) -> Iterator[Row[RecordT]]:
         """The rows. Raises InputError where the file changed since it was cut."""
+        if _state_of(self.path) != self.state:
+            raise InputError.of(self.path, _CHANGED)
         with self.path.open("rb") as handle:
             for line, start, size in zip(self.lines, self.starts, self.sizes, strict=True):
                 handle.seek(start)
                 try:
                     yield Row(line=line, record=model.model_validate_json(handle.read(size)))
                 except ValidationError:
-                    message = "changed while it was read; run the command again"
-                    raise InputError.of(self.path, message, line=line) from None
+                    raise InputError.of(self.path, _CHANGED, line=line) from None
 
 
 def cut_rows(
@@ -81,9 +85,11 @@ def cut_rows(
     """
     path = Path(path)
     check_sidecar(path, model.__name__)
+    state = _state_of(path)
     numbers = sorted(wanted) if wanted is not None else range(1, count + 1)
     parts = {
-        number: InputPart(path=path, shard=Shard(index=number, count=count)) for number in numbers
+        number: InputPart(path=path, shard=Shard(index=number, count=count), state=state)
+        for number in numbers
     }
     faults: list[Fault] = []
     seen = _SeenIds()
@@ -128,6 +134,15 @@ def name_part(sidecar: Sidecar, part: InputPart | None, files: Iterable[Path]) -
 def count_rows(path: Path) -> int:
     """The number of rows of a file, unchecked. Raises InputError where it cannot be read."""
     return sum(1 for _ in read_lines(path))
+
+
+def _state_of(path: Path) -> tuple[int, int]:
+    """Size and time of the last change (ns); zeros where the file cannot be read."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_size, found.st_mtime_ns
 
 
 class _SeenIds:

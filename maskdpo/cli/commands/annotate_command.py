@@ -145,7 +145,10 @@ def command(
     if preview and not _is_preview_liked(run, preview, meter, on_event, is_agreed=is_agreed):
         return
     if engine == "ray":
-        options = EngineOptions(config=config, limits=limits, on_event=on_event, metrics=metrics)
+        left = limits.after(  # what a preview did not spend
+            calls=meter.num_asked, tokens=meter.tokens.total, cost=meter.cost or 0.0
+        )
+        options = EngineOptions(config=config, limits=left, on_event=on_event, metrics=metrics)
         result = _judge_on_cluster(run, output, options)
     else:
         result = name_next_step(_judge(run, output, meter, on_event), shard, source)
