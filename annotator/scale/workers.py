@@ -29,7 +29,7 @@ from schemas.errors import BackendError
 from schemas.events import OnEvent
 from schemas.stage import StageResult
 
-_MOST_FEW = 20  # calls of a piece that may all fail without ending the run
+_MOST_FEW = 100  # calls of a piece that may all fail without ending the run
 
 
 @dataclass(frozen=True, kw_only=True)

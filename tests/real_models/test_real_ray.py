@@ -1,4 +1,4 @@
-"""A real small model behind Ray: 100 responses sampled from it, and judged by it."""
+"""A real small model behind Ray: 100 responses sampled from it, and 20 of them judged by it."""
 
 from __future__ import annotations
 
@@ -43,17 +43,21 @@ def test_a_hundred_responses_of_a_real_model(tmp_path: Path) -> None:
             "--set", "sample.num_responses=2", "--set", "sample.max_tokens=24",
         )  # fmt: skip
         sampled = time.monotonic()
+        assert len(read_records(tmp_path / "responses.jsonl", Response)) == 100
+        few = tmp_path / "few.jsonl"
+        lines = (tmp_path / "responses.jsonl").read_text().splitlines(keepends=True)
+        few.write_text("".join(lines[::5]))
         judge = [
-            *run, "--set", "annotate.judge=llm", "--set", f"annotate.llm.model={MODEL}",
+            *run, "--responses", str(few),
+            "--set", "annotate.judge=llm", "--set", f"annotate.llm.model={MODEL}",
             "--set", f"annotate.llm.base_url={url}/v1", "--set", "annotate.llm.protocol=sentence",
             "--set", "annotate.llm.max_tokens=64", "--set", "annotate.max_undetermined_share=1",
             "--set", "annotate.max_useless=0",
         ]  # fmt: skip
         maskdpo("annotate", *judge, "--engine", "ray")
         print(f"sampled in {sampled - began:.0f} s, judged in {time.monotonic() - sampled:.0f} s")
-        assert len(read_records(tmp_path / "responses.jsonl", Response)) == 100
         rows = (tmp_path / "annotations.jsonl").read_bytes()
-        assert len(read_records(tmp_path / "annotations.jsonl", Annotation)) == 100
+        assert len(read_records(tmp_path / "annotations.jsonl", Annotation)) == 20
         # One machine writes the same rows, from the stored calls.
         maskdpo("annotate", *judge)
         assert (tmp_path / "annotations.jsonl").read_bytes() == rows
