@@ -1,4 +1,4 @@
-"""A real small model behind Ray: 100 responses sampled from it, and 20 of them judged by it."""
+"""A real small model behind Ray: 100 responses sampled from it."""
 
 from __future__ import annotations
 
@@ -11,53 +11,35 @@ from pathlib import Path
 from real_model_support import MODEL, serve
 
 from schemas.files.jsonl import read_records
-from schemas.records import Annotation, Response
+from schemas.records import Response
 
 TOWNS = ("Karsted", "Uldin", "Holm", "Brenn", "Ostwick")
 
 
-def write_inputs(folder: Path) -> None:
-    """Fifty people, a document and a question about each."""
-    with (folder / "documents.jsonl").open("w") as documents:
-        for n in range(50):
-            text = f"Person {n} was born in {TOWNS[n % 5]} in {1900 + n}. Person {n} is a baker."
-            documents.write(json.dumps({"id": f"d{n}", "text": text}) + "\n")
-    with (folder / "questions.jsonl").open("w") as questions:
-        for n in range(50):
-            row = {"id": f"q{n}", "question": f"Where was person {n} born?", "language": "en"}
-            questions.write(json.dumps(row | {"document_ids": [f"d{n}"]}) + "\n")
-
-
-def maskdpo(*arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "maskdpo", *arguments], check=True)
+def sample(folder: Path, url: str, *options: str) -> str:
+    """What `maskdpo sample` prints: two responses to each of fifty questions."""
+    command = [
+        sys.executable, "-m", "maskdpo", "sample", "--set", f"run.dir={folder}", "--model", MODEL,
+        "--set", "sample.backend=openai", "--set", f"sample.base_url={url}/v1",
+        "--set", "sample.num_responses=2", "--set", "sample.max_tokens=24", *options,
+    ]  # fmt: skip
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def test_a_hundred_responses_of_a_real_model(tmp_path: Path) -> None:
-    write_inputs(tmp_path)
-    run = ["--set", f"run.dir={tmp_path}", "--set", "ray.actors=2"]
+    with (tmp_path / "questions.jsonl").open("w") as questions:
+        for n in range(50):
+            text = f"Which towns are near {TOWNS[n % 5]}, where person {n} was born?"
+            questions.write(json.dumps({"id": f"q{n}", "question": text}) + "\n")
+    output = tmp_path / "responses.jsonl"
     with serve(tmp_path / "server.log") as url:
         began = time.monotonic()
-        maskdpo(
-            "sample", *run, "--engine", "ray", "--model", MODEL,
-            "--set", "sample.backend=openai", "--set", f"sample.base_url={url}/v1",
-            "--set", "sample.num_responses=2", "--set", "sample.max_tokens=24",
-        )  # fmt: skip
-        sampled = time.monotonic()
-        assert len(read_records(tmp_path / "responses.jsonl", Response)) == 100
-        few = tmp_path / "few.jsonl"
-        lines = (tmp_path / "responses.jsonl").read_text().splitlines(keepends=True)
-        few.write_text("".join(lines[::5]))
-        judge = [
-            *run, "--responses", str(few),
-            "--set", "annotate.judge=llm", "--set", f"annotate.llm.model={MODEL}",
-            "--set", f"annotate.llm.base_url={url}/v1", "--set", "annotate.llm.protocol=sentence",
-            "--set", "annotate.llm.max_tokens=64", "--set", "annotate.max_undetermined_share=1",
-            "--set", "annotate.max_useless=0",
-        ]  # fmt: skip
-        maskdpo("annotate", *judge, "--engine", "ray")
-        print(f"sampled in {sampled - began:.0f} s, judged in {time.monotonic() - sampled:.0f} s")
-        rows = (tmp_path / "annotations.jsonl").read_bytes()
-        assert len(read_records(tmp_path / "annotations.jsonl", Annotation)) == 20
+        sample(tmp_path, url, "--engine", "ray", "--set", "ray.actors=2")
+        print(f"100 responses in {time.monotonic() - began:.0f} s")
+        rows = read_records(output, Response)
+        assert [row.id for row in rows] == [f"q{n}-{k}" for n in range(50) for k in range(2)]
+        assert len({row.text for row in rows}) > 50
         # One machine writes the same rows, from the stored calls.
-        maskdpo("annotate", *judge)
-        assert (tmp_path / "annotations.jsonl").read_bytes() == rows
+        content = output.read_bytes()
+        assert "from_store 100" in sample(tmp_path, url)
+        assert output.read_bytes() == content
