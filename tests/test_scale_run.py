@@ -20,6 +20,7 @@ from annotator.judging.config import AnnotateConfig
 from annotator.judging.runs.annotate import run_annotate
 from annotator.models.config import SampleConfig
 from annotator.sampling.sample import run_sample
+from annotator.scale.piece_lock import lock_path, only_writer
 from annotator.scale.run import run_in_pieces
 from annotator.scale.shard_folder import ShardFormat
 from annotator.scale.stages import annotate_stage, sample_stage
@@ -142,6 +143,17 @@ def test_relative_files_are_those_of_the_driver(
     result = run_in_pieces(stage, Elsewhere(), num_actors=2)
     assert result.output == Path("annotations.jsonl")
     assert rows_and_failures(tmp_path / "annotations.jsonl") == rows_and_failures(folder.whole)
+
+
+def test_a_run_that_never_began_leaves_no_folder(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    with pytest.raises(BackendError, match="down"):
+        run_in_pieces(folder.stage(AnnotateConfig()), InProcess(stop_after=0), num_actors=2)
+    assert [path.name for path in folder.output.parent.iterdir()] == []
+    lock = folder.output.parent / "annotations.parts" / "annotations.jsonl"
+    with only_writer(lock), pytest.raises(BackendError, match="is being written by another"):
+        run_in_pieces(folder.stage(AnnotateConfig()), InProcess(), num_actors=2)
+    assert lock_path(lock).exists()  # it belongs to the other run
 
 
 def test_a_stopped_run_goes_on_with_the_pieces_that_are_missing(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from annotator.scale.merge_outputs import merge_outputs
 from annotator.scale.merge_stores import merge_stores
-from annotator.scale.piece_lock import only_writer
+from annotator.scale.piece_lock import lock_path, only_writer
 from annotator.scale.pieces import PieceFolder, is_finished, make_pieces
 from annotator.scale.shard_folder import ShardFormat, check_shard_folder, write_shards
 from annotator.scale.work import MakeWorker, Piece, PieceReport
@@ -121,7 +121,24 @@ def _only_run(folder: PieceFolder) -> Iterator[None]:
     """No other run writes this output, or keeps the calls of its pieces in the same folder."""
     name = folder.output.name
     with only_writer(folder.outputs / name, wait_s=0), only_writer(folder.stores / name, wait_s=0):
-        yield
+        try:
+            yield
+        finally:
+            _remove_empty(folder)
+
+
+def _remove_empty(folder: PieceFolder) -> None:
+    """Remove folders that hold only the lock of this run: it stopped before its first piece.
+
+    Called by its holder, and no other run waits for it.
+    """
+    for path in (folder.outputs, folder.stores):
+        lock = lock_path(path / folder.output.name)
+        if path.is_dir() and list(path.iterdir()) == [lock]:
+            lock.unlink()
+            path.rmdir()
+    with suppress(OSError):
+        folder.stores.parent.rmdir()
 
 
 def _refuse_total_failure(pieces: Sequence[Piece], reports: Sequence[PieceReport]) -> None:
