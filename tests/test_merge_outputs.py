@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from open_files import few_open_files
 from sample_server import ChatServer, as_json, completion, echo
 from sample_support import write_questions
 
@@ -172,16 +173,10 @@ def test_any_input_and_number_of_parts(
     assert_same(run.output, run.whole, but=("judged", "equal"))
 
 
-def test_more_parts_than_open_files(annotated: Annotated, monkeypatch: pytest.MonkeyPatch) -> None:
-    import resource
-
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+def test_more_parts_than_open_files(annotated: Annotated) -> None:
     run = Annotated(annotated.folder, [response_row(n, n) for n in range(90)], 80)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (60, before[1]))
-    try:
+    with few_open_files(50):
         run.merge()
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert_same(run.output, run.whole)
 
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from old_store import KEYS, REPLY, write_old_store
+from open_files import few_open_files
 
 from annotator.calls import store_tables as tables
 from annotator.calls.store import Store
@@ -230,17 +231,10 @@ def test_a_full_disk_is_one_sentence_and_what_was_merged_stays(tmp_path, monkeyp
 
 
 def test_more_stores_than_open_files(tmp_path, monkeypatch):
-    import resource
-
     monkeypatch.setattr(module, "_MOST_OPEN", 20)
-
     sources = [fill(tmp_path / f"{n}.sqlite", range(n, 600, 120)) for n in range(120)]
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (60, before[1]))
-    try:
+    with few_open_files(50):
         result = merge_stores(tmp_path / "store.sqlite", sources)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert result == MergedStores(num_read=600, num_new=600)
 
 

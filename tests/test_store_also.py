@@ -8,6 +8,7 @@ from contextlib import closing
 
 import pytest
 from old_store import KEYS, REPLY, write_old_store
+from open_files import few_open_files
 
 from annotator.calls import store_tables as tables
 from annotator.calls.estimate import look_into
@@ -255,22 +256,15 @@ def test_more_stores_than_open_files(tmp_path, monkeypatch):
         with Store(path) as store:
             store.put_many("judge", {f"{number:064x}": {}})
     keys = [f"{number:064x}" for number in range(40)]
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    monkeypatch.setattr("annotator.calls.store_others._FILES_LEFT", 70)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (80, hard))  # the limit is raised
+    with few_open_files(70) as limit:
+        monkeypatch.setattr("annotator.calls.store_others._FILES_LEFT", limit)
         with Store(tmp_path / "own.sqlite", also=paths) as store:
-            assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 190
+            raised, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+            assert raised == limit + 120
             assert len(store.claim_missing(keys).stored) == 40
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     monkeypatch.setattr("annotator.calls.store_others.make_room", lambda number: False)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (80, hard))
-    try:
-        with Store(tmp_path / "other-own.sqlite", also=paths) as store:
-            assert len(store.claim_missing(keys).stored) == 40
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with few_open_files(70), Store(tmp_path / "other-own.sqlite", also=paths) as store:
+        assert len(store.claim_missing(keys).stored) == 40
 
 
 def test_on_a_network_file_system_a_store_in_use_is_left_out(tmp_path, other, monkeypatch):
