@@ -13,7 +13,6 @@ from maskdpo.study.figures import (
     difference_over_worlds,
     mean_over_worlds,
     score_at_kl,
-    score_of,
     shared_kl,
 )
 
@@ -60,17 +59,6 @@ def test_the_shared_kl_is_what_every_method_reached():
     assert shared_kl({"a": [(0.0, 0.4), (5.0, 0.6)], "b": [(0.0, 0.4), (3.0, 0.5)]}) == 3.0
     assert shared_kl({"a": [(0.0, 0.4)], "b": []}) == 0.0
     assert shared_kl({}) is None
-
-
-def test_a_score_is_a_mean_over_topics_not_over_sentences():
-    topics = {
-        "a": {"correct": 1, "hallucinated": 3},
-        "b": {"correct": 30, "hallucinated": 10},
-        "silent": {"correct": 0, "hallucinated": 0},
-    }
-    assert score_of(topics) == pytest.approx(0.5)
-    assert score_of({}) is None
-    assert score_of({"silent": topics["silent"]}) is None
 
 
 @given(

@@ -12,14 +12,13 @@ RATES = dict.fromkeys(METHODS, 1e-4)
 
 
 def values(correct: int, *, kl: float = 0.0, answered: float = 1.0) -> dict:
-    topics = {f"t{n}": {"correct": correct + n, "hallucinated": 10 - correct} for n in range(3)}
     return {
-        "topics": topics if answered else {},
+        "sentence_score": correct / 10 if answered else None,
         "kl": kl,
-        "true_facts": correct / 10,
-        "answered": answered,
-        "facts_per_response": 4.0,
-        "tokens_per_response": 30.0,
+        "true_share": correct / 10,
+        "respond_ratio": answered,
+        "mean_facts": 4.0,
+        "mean_tokens": 30.0,
     }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from maskdpo.study.lab.tasks import Task
+from maskdpo.study.lab.task import Task
 
 Masks = Literal["none", "sentence", "span", "random"]
 Source = Literal["policy", "other", "document"]
@@ -95,8 +95,8 @@ class Setup:
 
 def base_task(setup: Setup, world: int, *, other: bool = False) -> Task:
     """The base model of a world; `other`: of the same world, from another seed."""
-    seed = world + _OTHER_SEED if other else world
-    settings = {"world": dict(setup.world), "seed": world, "base": {**setup.base, "seed": seed}}
+    base = {**setup.base, "seed": world + _OTHER_SEED if other else world}
+    settings = {"world": dict(setup.world), "seed": world, "base": base}
     return Task(kind="base", settings=settings)
 
 

@@ -84,17 +84,3 @@ def shared_kl(paths: Mapping[str, Sequence[tuple[float, float]]]) -> float | Non
     """The largest KL that every method reached in a world; None without methods."""
     reached = [max((kl for kl, _ in points), default=0.0) for points in paths.values()]
     return max(min(reached), 0.0) if reached else None
-
-
-def score_of(topics: Mapping[str, Mapping[str, float]]) -> float | None:
-    """The score of a model in one world: the mean over topics of correct / (correct + wrong).
-
-    `topics` has, for each topic, the sums `correct` and `hallucinated` over sentences. A topic
-    without a decided sentence is left out; None if there is no other.
-    """
-    shares = []
-    for row in topics.values():
-        decided = row["correct"] + row["hallucinated"]
-        if decided:
-            shares.append(row["correct"] / decided)
-    return sum(shares) / len(shares) if shares else None

@@ -22,7 +22,8 @@ from maskdpo.study.experiments.plan import BASE, EXPERIMENTS, Experiment
 from maskdpo.study.experiments.results import collect, summarise
 from maskdpo.study.experiments.tuning import choose_rates, tuning_tasks
 from maskdpo.study.lab.lab import Lab
-from maskdpo.study.lab.tasks import Result, Task
+from maskdpo.study.lab.results import read_result, total_cpu_seconds
+from maskdpo.study.lab.task import Task
 from maskdpo.study.plots import plot_experiment
 from maskdpo.study.setups import QUICK_RATES, QUICK_WORLDS, make_setup
 from maskdpo.study.tables import make_rate_table, make_tables
@@ -69,8 +70,8 @@ def run_study(
     worlds = range(num_worlds or (QUICK_WORLDS if quick else experiment.num_worlds))
     rates = QUICK_RATES if quick else _find_rates(lab, setup, folder, on_event)
     plan = _Plan(experiment=experiment, setup=setup, rates=rates, worlds=worlds)
-    on_event(Noted(text=f"{name}: {len(worlds)} worlds, {lab.describe(plan.tasks)}"))
-    result = plan.read(lab.run(plan.tasks))
+    on_event(Noted(text=f"{name}: {len(worlds)} {'world' if len(worlds) == 1 else 'worlds'}"))
+    result = plan.read(lab)
     return _write(folder, name, result)
 
 
@@ -112,8 +113,9 @@ class _Plan:
         bases = [score_base(self.setup, world, num_responses=count) for world in self.worlds]
         return [*bases, *(score_arm(self.setup, arm, num_responses=count) for arm in self.arms)]
 
-    def read(self, results: Mapping[Task, Result]) -> dict[str, Any]:
-        """The experiment's JSON."""
+    def read(self, lab: Lab) -> dict[str, Any]:
+        """Run what is missing; returns the experiment's JSON."""
+        results = lab.run(self.tasks)
         found = [results[task] for task in self.tasks]
         bases = dict(zip(self.worlds, found, strict=False))
         values = [item.values for item in found[len(self.worlds) :]]
@@ -126,7 +128,7 @@ class _Plan:
             scored,
             worlds=self.worlds,
             rates=self.rates,
-            core_hours=_core_hours(results.values()),
+            core_hours=_core_hours(lab, self.tasks),
         )
         if self.experiment.name == "best-of-n":
             names = [BASE] * len(self.worlds) + [arm.name for arm in self.arms]
@@ -136,7 +138,7 @@ class _Plan:
 
 
 def _find_rates(lab: Lab, setup: Setup, folder: Path, on_event: OnEvent) -> Mapping[str, float]:
-    on_event(Noted(text=f"learning rates: {lab.describe(tuning_tasks(setup))}"))
+    on_event(Noted(text="learning rates, on worlds of their own"))
     found = choose_rates(lab, setup)
     _write_tuning(folder, found)
     rates: Mapping[str, float] = found["rates"]
@@ -170,5 +172,8 @@ def _write_text(path: Path, text: str) -> None:
         handle.write(text)
 
 
-def _core_hours(results: Iterable[Result]) -> float:
-    return sum(item.total_cpu_s for item in results) / 3600
+def _core_hours(lab: Lab, tasks: Iterable[Task]) -> float:
+    """Of all tasks behind `tasks`, whichever run did them."""
+    behind = {item for task in tasks for item in task.walk()}
+    found = (read_result(lab.folder, task) for task in behind)
+    return total_cpu_seconds(item for item in found if item is not None) / 3600

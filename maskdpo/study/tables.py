@@ -92,10 +92,10 @@ def _arm_cells(row: Values) -> Sequence[str]:
         str(row["steps"]) if row["steps"] else "-",
         "-" if row["rate"] is None else f"{row['rate']:g}",
         _with_interval(row["score"]),
-        percent(row["true_facts"]["value"]),
+        percent(row["true_share"]["value"]),
         _number(row["kl"]["value"]),
-        _number(row["facts_per_response"]["value"]),
-        percent(row["answered"]["value"]),
+        _number(row["mean_facts"]["value"]),
+        percent(row["respond_ratio"]["value"]),
     )
 
 

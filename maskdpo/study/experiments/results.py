@@ -4,7 +4,7 @@ The rule: everything printed or drawn is in this JSON, and it follows from the r
 alone; nothing is rounded here.
 
     {"experiment", "question", "paper", "worlds", "setup", "rates", "core_hours",
-     "arms": [{"name", "steps", "rate", "score", "facts", "kl", ...: Figure}],
+     "arms": [{"name", "steps", "rate", "score", "true_share", "kl", ...: Figure}],
      "comparisons": [{"ours", "theirs", "at", "difference": Figure}],
      "best_of": {arm: {n: Figure}}}           only in best-of-n
 """
@@ -23,14 +23,13 @@ from maskdpo.study.figures import (
     difference_over_worlds,
     mean_over_worlds,
     score_at_kl,
-    score_of,
     shared_kl,
 )
 
 Values = Mapping[str, Any]
 Key = tuple[str, int]  # an arm's name and its steps; the base has 0 steps
-_MEANS = {"kl": CHANGE, "facts_per_response": CHANGE, "tokens_per_response": CHANGE}
-_SHARES = ("true_facts", "answered")
+_MEANS = ("kl", "mean_facts", "mean_tokens")
+_SHARES = ("true_share", "respond_ratio")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +41,7 @@ class Scored:
 
     def scores(self, key: Key) -> dict[int, float | None]:
         """The score of an arm by world."""
-        return {world: score_of(values["topics"]) for world, values in self.arms[key].items()}
+        return {world: _score(values) for world, values in self.arms[key].items()}
 
     def numbers(self, key: Key, name: str) -> dict[int, float | None]:
         """Another figure of an arm by world."""
@@ -91,7 +90,7 @@ def summarise(
 def _describe(key: Key, scored: Scored) -> dict[str, Any]:
     row: dict[str, Any] = {"name": key[0], "steps": key[1], "rate": scored.rates[key]}
     row["score"] = mean_over_worlds(scored.scores(key)).as_json()
-    for name, scale in (dict.fromkeys(_SHARES, SHARE) | _MEANS).items():
+    for name, scale in (dict.fromkeys(_SHARES, SHARE) | dict.fromkeys(_MEANS, CHANGE)).items():
         row[name] = mean_over_worlds(scored.numbers(key, name), scale).as_json()
     return row
 
@@ -141,11 +140,17 @@ def _at_equal_kl(scored: Scored, ours: str, theirs: str) -> tuple[Figure, dict[s
 
 def _path(scored: Scored, name: str, world: int) -> list[tuple[float, float]]:
     """(KL, score) of a method in one world after each number of steps, from the base on."""
-    base = score_of(scored.arms[BASE, 0][world]["topics"])
+    base = _score(scored.arms[BASE, 0][world])
     points = [] if base is None else [(0.0, base)]
     for key, row in scored.arms.items():
         if key[0] == name and world in row:
-            score, kl = score_of(row[world]["topics"]), row[world].get("kl")
+            score, kl = _score(row[world]), row[world].get("kl")
             if score is not None and kl is not None:
                 points.append((kl, score))
     return points
+
+
+def _score(values: Values) -> float | None:
+    """The score of a model in one world; None for a task that was impossible, too."""
+    found: float | None = values.get("sentence_score")
+    return found

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from maskdpo.study.arms import METHODS, Arm, Setup, score_arm
-from maskdpo.study.figures import mean_over_worlds, score_of
+from maskdpo.study.figures import mean_over_worlds
 from maskdpo.study.lab.lab import Lab
-from maskdpo.study.lab.tasks import Task
+from maskdpo.study.lab.task import Task
 
 WORLDS = (1_000, 1_001, 1_002)
 
@@ -37,7 +37,7 @@ def choose_rates(lab: Lab, setup: Setup, worlds: Sequence[int] = WORLDS) -> dict
     results = lab.run([score_arm(setup, arm) for arm in arms])
     scores: dict[str, dict[float, dict[int, float | None]]] = {}
     for arm in arms:
-        found = score_of(results[score_arm(setup, arm)].values["topics"])
+        found = results[score_arm(setup, arm)].values.get("sentence_score")
         scores.setdefault(arm.name, {}).setdefault(arm.rate, {})[arm.world] = found
     grid = {
         name: {f"{rate:g}": mean_over_worlds(values).as_json() for rate, values in row.items()}
