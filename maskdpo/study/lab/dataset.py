@@ -114,7 +114,8 @@ def _build(
     except InputError as error:
         if build_pairs(rows, config).pairs:
             raise
-        raise Impossible(str(error)) from None
+        reason = "; ".join(fault.message for fault in error.faults)
+        raise Impossible(f"the data set {reason}") from None
     return load_pairs(output, "train")
 
 
