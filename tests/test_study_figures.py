@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from annotator.agreement.intervals import CHANGE
 from maskdpo.study.figures import (
     difference_over_worlds,
     mean_over_worlds,
@@ -20,7 +19,7 @@ from maskdpo.study.figures import (
 def test_a_difference_is_the_paired_t_test_over_worlds():
     ours = {0: 0.61, 1: 0.58, 2: 0.66, 3: 0.60, 4: 0.63}
     theirs = {0: 0.55, 1: 0.57, 2: 0.58, 3: 0.55, 4: 0.60}
-    found = difference_over_worlds(ours, theirs, CHANGE)
+    found = difference_over_worlds(ours, theirs)
     values = [ours[world] - theirs[world] for world in ours]
     mean = sum(values) / 5
     error = math.sqrt(sum((value - mean) ** 2 for value in values) / 4 / 5)

@@ -28,20 +28,20 @@ def result_of(name: str, worlds: int, found) -> dict:
     scored = collect(
         arms, [found(arm) for arm in arms], {world: values(4) for world in range(worlds)}
     )
-    return summarise(
-        experiment, setup, scored, worlds=range(worlds), rates=RATES, core_hours=0.5
-    )
+    return summarise(experiment, setup, scored, worlds=range(worlds), rates=RATES, core_hours=0.5)
 
 
 def gain(arm: Arm) -> dict:
     better = {"mask_dpo": 3, "dpo": 2}.get(arm.name, 1) if arm.steps > 24 else 1
-    return values(4 + better, kl=arm.steps / 10 + arm.world)
+    return values(4 + better + arm.world / 10, kl=arm.steps / 10 + arm.world)
 
 
 def test_methods_are_compared_at_equal_steps_and_at_equal_kl():
     result = result_of("methods", 3, gain)
     json.dumps(result, allow_nan=False)
-    rows = [row for row in result["comparisons"] if (row["ours"], row["theirs"]) == ("mask_dpo", "dpo")]
+    rows = [
+        row for row in result["comparisons"] if (row["ours"], row["theirs"]) == ("mask_dpo", "dpo")
+    ]
     assert [row["at"] for row in rows] == ["last step", "equal KL"]
     assert rows[0]["difference"]["worlds"].keys() == {"0", "1", "2"}
     assert rows[1]["kl"]["worlds"] == {"0": 9.6, "1": 10.6, "2": 11.6}
@@ -97,5 +97,8 @@ def test_every_experiment_compares_arms_that_it_has():
 
 def test_the_rate_table_shows_the_grid():
     figure = {"value": 0.5}
-    tuning = {"rates": {"dpo": 1e-4}, "grid": {"dpo": {"0.0001": figure, "0.0004": {"value": None}}}}
+    tuning = {
+        "rates": {"dpo": 1e-4},
+        "grid": {"dpo": {"0.0001": figure, "0.0004": {"value": None}}},
+    }
     assert "| dpo | 50.0 | - | 0.0001 |" in make_rate_table(tuning)

@@ -109,9 +109,7 @@ def score_base(setup: Setup, world: int, *, num_responses: int | None = None) ->
 def score_arm(setup: Setup, arm: Arm, *, num_responses: int | None = None) -> Task:
     """The score of an arm's model on unseen people."""
     base = base_task(setup, arm.world)
-    return _score(
-        setup, arm.world, _model(setup, arm), base, num_responses or setup.num_scored
-    )
+    return _score(setup, arm.world, _model(setup, arm), base, num_responses or setup.num_scored)
 
 
 def dataset_task(setup: Setup, arm: Arm) -> Task:

@@ -5,16 +5,18 @@ worlds of the paired differences, and its interval and p value are those of the 
 (annotator/agreement/intervals.py) with worlds as groups: a paired t test where no world stands out.
 
 Degenerate cases: a world without an answer gives no number and is counted; one world gives no
-interval; equal models differ by exactly 0 with p = 1. No figure is ever nan.
+interval; equal models differ by exactly 0 with p = 1; the same difference in every world has no p.
+No figure is ever nan.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
-from annotator.agreement.intervals import DIFFERENCE, SHARE, Scale
+from annotator.agreement.intervals import CHANGE, SHARE, Scale
 from maskdpo.evaluation.means import mean_over_questions
 
 
@@ -50,14 +52,14 @@ def mean_over_worlds(values: Mapping[int, float | None], scale: Scale = SHARE) -
 
 
 def difference_over_worlds(
-    ours: Mapping[int, float | None], theirs: Mapping[int, float | None], scale: Scale = DIFFERENCE
+    ours: Mapping[int, float | None], theirs: Mapping[int, float | None]
 ) -> Figure:
     """The mean of `ours` minus `theirs` over the worlds that have both."""
     paired: dict[int, float | None] = {}
     for world, value in ours.items():
         other = theirs.get(world)
         paired[world] = None if value is None or other is None else value - other
-    return mean_over_worlds(paired, scale)
+    return mean_over_worlds(paired, CHANGE)
 
 
 def score_at_kl(points: Sequence[tuple[float, float]], kl: float) -> float | None:
@@ -74,7 +76,7 @@ def score_at_kl(points: Sequence[tuple[float, float]], kl: float) -> float | Non
     for place, score in points:
         by_kl.setdefault(max(place, 0.0), []).append(score)
     line = [(place, sum(scores) / len(scores)) for place, scores in sorted(by_kl.items())]
-    for (left, below), (right, above) in zip(line, line[1:], strict=False):
+    for (left, below), (right, above) in pairwise(line):
         if left <= kl <= right:
             return below + (above - below) * (kl - left) / (right - left)
     return line[0][1] if line and kl == line[0][0] else None

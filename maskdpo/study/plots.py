@@ -30,7 +30,10 @@ def plot_scores(result: Values) -> str:
         for place, row in enumerate(rows):
             _draw_point(axes, place, row["score"], _COLOURS[place % len(_COLOURS)], "o")
         axes.set_xticks(
-            range(len(rows)), [row["name"].replace("_", " ") for row in rows], rotation=30, ha="right"
+            range(len(rows)),
+            [row["name"].replace("_", " ") for row in rows],
+            rotation=30,
+            ha="right",
         )
         axes.set_ylabel("score, in percent")
         axes.grid(axis="y", alpha=0.3)

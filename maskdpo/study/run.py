@@ -23,6 +23,7 @@ from maskdpo.study.experiments.results import collect, summarise
 from maskdpo.study.experiments.tuning import choose_rates, tuning_tasks
 from maskdpo.study.lab.lab import Lab
 from maskdpo.study.lab.results import read_result, total_cpu_seconds
+from maskdpo.study.lab.schedule import expected_seconds, find_missing
 from maskdpo.study.lab.task import Task
 from maskdpo.study.plots import plot_experiment
 from maskdpo.study.setups import QUICK_RATES, QUICK_WORLDS, make_setup
@@ -32,6 +33,7 @@ from schemas.files.writing import atomic_writer, write_json
 from schemas.packages import require
 
 TUNING = "tuning"
+CACHE = "cache"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,26 +65,43 @@ def run_study(
     """
     require("torch", "transformers", "scipy", "matplotlib", needed_for="study")
     setup = make_setup(quick=quick)
-    lab = Lab(folder / "cache", workers=workers, on_event=on_event)
+    lab = Lab(folder / CACHE, workers=workers, on_event=on_event)
     if name == TUNING:
         return _tune(lab, setup, folder)
-    experiment = EXPERIMENTS[name]
-    worlds = range(num_worlds or (QUICK_WORLDS if quick else experiment.num_worlds))
     rates = QUICK_RATES if quick else _find_rates(lab, setup, folder, on_event)
-    plan = _Plan(experiment=experiment, setup=setup, rates=rates, worlds=worlds)
-    on_event(Noted(text=f"{name}: {len(worlds)} {'world' if len(worlds) == 1 else 'worlds'}"))
+    plan = _plan(name, setup, rates, num_worlds=num_worlds, quick=quick)
+    count = len(plan.worlds)
+    on_event(Noted(text=f"{name}: {count} {'world' if count == 1 else 'worlds'}"))
     result = plan.read(lab)
     return _write(folder, name, result)
 
 
-def planned_tasks(name: str, *, num_worlds: int | None = None, quick: bool = False) -> list[Task]:
-    """The score tasks of an experiment, with the packaged rates: for estimates and tests."""
+def estimate_study(
+    names: Sequence[str], folder: Path, *, num_worlds: int | None = None, quick: bool = False
+) -> str:
+    """What is missing for these experiments, in tasks and core-hours; nothing is done.
+
+    The rates that the tuning will choose are not known before, and change no time.
+    """
     setup = make_setup(quick=quick)
-    if name == TUNING:
-        return tuning_tasks(setup)
+    tasks = [] if quick else tuning_tasks(setup)
+    for name in names:
+        if name != TUNING:
+            tasks += _plan(name, setup, QUICK_RATES, num_worlds=num_worlds, quick=quick).tasks
+    missing, found = find_missing(tasks, lambda task: read_result(folder / CACHE, task))
+    hours = sum(map(expected_seconds, missing)) / 3600
+    return (
+        f"{', '.join(names)}: {len(missing):,} tasks to do, about {hours:.2g} core-hours; "
+        f"{len(found):,} tasks are done"
+    )
+
+
+def _plan(
+    name: str, setup: Setup, rates: Mapping[str, float], *, num_worlds: int | None, quick: bool
+) -> _Plan:
     experiment = EXPERIMENTS[name]
     worlds = range(num_worlds or (QUICK_WORLDS if quick else experiment.num_worlds))
-    return _Plan(experiment=experiment, setup=setup, rates=QUICK_RATES, worlds=worlds).tasks
+    return _Plan(experiment=experiment, setup=setup, rates=rates, worlds=worlds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,9 +138,7 @@ class _Plan:
         found = [results[task] for task in self.tasks]
         bases = dict(zip(self.worlds, found, strict=False))
         values = [item.values for item in found[len(self.worlds) :]]
-        scored = collect(
-            self.arms, values, {world: item.values for world, item in bases.items()}
-        )
+        scored = collect(self.arms, values, {world: item.values for world, item in bases.items()})
         result = summarise(
             self.experiment,
             self.setup,
@@ -139,16 +156,21 @@ class _Plan:
 
 def _find_rates(lab: Lab, setup: Setup, folder: Path, on_event: OnEvent) -> Mapping[str, float]:
     on_event(Noted(text="learning rates, on worlds of their own"))
-    found = choose_rates(lab, setup)
+    found = _tuning(lab, setup)
     _write_tuning(folder, found)
     rates: Mapping[str, float] = found["rates"]
     return rates
 
 
 def _tune(lab: Lab, setup: Setup, folder: Path) -> StudyResult:
-    found = choose_rates(lab, setup)
+    found = _tuning(lab, setup)
     path = _write_tuning(folder, found)
     return StudyResult(json=path, picture=None, tables=make_rate_table(found))
+
+
+def _tuning(lab: Lab, setup: Setup) -> dict[str, Any]:
+    found = choose_rates(lab, setup)
+    return found | {"core_hours": _core_hours(lab, tuning_tasks(setup))}
 
 
 def _write_tuning(folder: Path, found: Mapping[str, Any]) -> Path:

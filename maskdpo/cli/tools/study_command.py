@@ -17,6 +17,7 @@ NAMES = ("methods", "topics", "noise", "best-of-n", "samples", "tuning", "all")
     examples="""
     maskdpo study methods --quick
     maskdpo study topics --worlds 3
+    maskdpo study all --estimate
     maskdpo study all --output runs/study
     """,
 )
@@ -45,7 +46,10 @@ NAMES = ("methods", "topics", "noise", "best-of-n", "samples", "tuning", "all")
     show_default=True,
     help="Folder for results; OUTPUT/cache has all models, and a rerun continues.",
 )
-def command(name: str, *, worlds: int | None, quick: bool, workers: int, output: Path) -> None:
+@click.option("--estimate", is_flag=True, help="Only print the core-hours of what is missing.")
+def command(
+    name: str, *, worlds: int | None, quick: bool, workers: int, output: Path, estimate: bool
+) -> None:
     """Test the claims of Mask-DPO in closed worlds, where the truth is exact, on a CPU.
 
     methods: base, DPO, Mask-DPO, span masks, random masks. topics: topics against questions at
@@ -58,9 +62,12 @@ def command(name: str, *, worlds: int | None, quick: bool, workers: int, output:
     core-hours are printed first; docs/study.md has the results.
     """
     from maskdpo.cli.progress import Progress
-    from maskdpo.study.run import run_study
+    from maskdpo.study.run import estimate_study, run_study
 
     names = [item for item in NAMES if item not in ("tuning", "all")] if name == "all" else [name]
+    if estimate:
+        click.echo(estimate_study(names, output, num_worlds=worlds, quick=quick))
+        return
     for item in names:
         result = run_study(
             item, output, num_worlds=worlds, quick=quick, workers=workers, on_event=Progress()

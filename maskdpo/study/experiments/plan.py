@@ -67,8 +67,9 @@ def _topics(setup: Setup, rates: Rates, world: int) -> list[Arm]:
 
 def _noise(setup: Setup, rates: Rates, world: int) -> list[Arm]:
     arms = []
+    methods = {"plain": METHODS[MASK], "cdpo": SMOOTHED, "confidence": CONFIDENT}
     for noise in NOISE:
-        for name, method in (("plain", METHODS[MASK]), ("cdpo", SMOOTHED), ("confidence", CONFIDENT)):
+        for name, method in methods.items():
             arm = _arm(noise_name(name, noise), setup, rates, world)
             if noise or method is not CONFIDENT:  # without errors the judge is sure of everything
                 arms.append(replace(arm, method=method, noise=noise))

@@ -81,9 +81,7 @@ def summarise(
         "rates": dict(rates),
         "core_hours": core_hours,
         "arms": [_describe(key, scored) for key in scored.arms],
-        "comparisons": [
-            row for pair in experiment.comparisons for row in compare(scored, *pair)
-        ],
+        "comparisons": [row for pair in experiment.comparisons for row in compare(scored, *pair)],
     }
 
 

@@ -52,7 +52,7 @@ def tuning_tasks(setup: Setup, worlds: Sequence[int] = WORLDS) -> list[Task]:
 
 
 def _best(row: Mapping[str, Mapping[str, Any]]) -> float:
-    """The rate with the highest mean; the lower rate of equal ones. Without any score: the first."""
+    """The rate with the highest mean, the lower of equal ones; without any score the first."""
     ranked = [(figure["value"], -float(rate)) for rate, figure in row.items()]
     known = [item for item in ranked if item[0] is not None]
     return -max(known)[1] if known else float(next(iter(row)))
