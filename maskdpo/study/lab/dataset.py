@@ -19,11 +19,12 @@ from dataset_builder.build import build_pairs, load_pairs, run_build
 from dataset_builder.config import BuildConfig, Granularity, Weighting
 from maskdpo.study.lab.labels import NAME as ANNOTATIONS
 from maskdpo.study.lab.masks import describe_masks, shuffle_masks
+from maskdpo.study.lab.results import read_all
 from maskdpo.study.lab.task import Impossible, Job
 from maskdpo.study.lab.worlds import people_of, questions_about, world_of
 from schemas.config import Section
 from schemas.errors import InputError
-from schemas.files.jsonl import read_records, write_records
+from schemas.files.jsonl import write_records
 from schemas.records import Annotation, Pair
 
 DATASET = "dataset"
@@ -92,7 +93,7 @@ def _choose_rows(job: Job, settings: DatasetSettings) -> list[Annotation]:
     random.Random(settings.seed).shuffle(topics)
     kept = set(topics[: settings.topics])
     questions = {item.id for item in questions_about(world, which, settings.kinds)}
-    rows = read_records(job.inputs["labels"].folder / ANNOTATIONS, Annotation)
+    rows = read_all(job.inputs["labels"].folder / ANNOTATIONS, Annotation)
     return [row for row in rows if row.topic in kept and row.question_id in questions]
 
 

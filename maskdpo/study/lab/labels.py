@@ -11,10 +11,11 @@ from typing import Any
 from pydantic import Field
 
 from maskdpo.study.lab.noise import add_noise
+from maskdpo.study.lab.results import read_all
 from maskdpo.study.lab.task import Job
 from maskdpo.study.lab.worlds import facts_of, label, world_of
 from schemas.config import Section
-from schemas.files.jsonl import read_records, write_records
+from schemas.files.jsonl import write_records
 from schemas.labels import CORRECT_LABELS
 from schemas.records import Annotation, Response
 
@@ -38,7 +39,7 @@ def run(job: Job) -> dict[str, Any]:
     world = world_of(job.task)
     rows: list[Annotation] = []
     num_sentences = num_wrong = 0
-    for response in read_records(job.inputs["samples"].folder / "responses.jsonl", Response):
+    for response in read_all(job.inputs["samples"].folder / "responses.jsonl", Response):
         truth = label(world, response)
         places = [(fact.start, fact.end) for fact in facts_of(world, response)]
         row = add_noise(truth, places, noise=settings.noise, seed=settings.seed)

@@ -39,7 +39,7 @@ def _shuffle(spans: Sequence[Span], rng: random.Random) -> list[Span]:
 
 
 def describe_masks(pairs: Iterable[Pair]) -> dict[str, Any]:
-    """Per side: the share of sentences with a weight above 0, and the mean weight per character.
+    """Per side: the share of sentences that train, and the mean weight per character.
 
     None for a side without sentences.
     """

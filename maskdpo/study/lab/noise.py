@@ -1,7 +1,7 @@
 """A judge that errs, and knows how likely it errs: exact labels in, noisy ones out.
 
 Each sentence has its own error probability p, drawn from 0.5 * Beta(a, b) with the mean that is
-asked for: above 0.5 a judge would rather give the other label. Its label is flipped with
+given: above 0.5 a judge would give the other label. Its label is flipped with
 probability p, and its verdict's confidence is 1 - p. So the judge is calibrated: among the verdicts
 with confidence c, the share c is right.
 

@@ -1,6 +1,6 @@
 """The worker processes: started when needed, replaced when they die.
 
-The rule: processes are started anew (spawn), never forked: torch's threads and locks do not survive
+The rule: processes are spawned, never forked: torch's threads and locks do not survive
 a fork. A worker that dies takes one task with it, and nothing else.
 """
 

@@ -9,13 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
 
 from maskdpo.study.lab.task import Result, Task
 from schemas.errors import InputError
+from schemas.files.jsonl import read_records
 from schemas.files.writing import write_json
 
 LOG_NAME = "log.txt"
+RecordT = TypeVar("RecordT", bound=BaseModel)
 _TASK_NAME, _RESULT_NAME = "task.json", "result.json"
 
 
@@ -74,6 +78,11 @@ def write_result(
             "cpu_seconds": round(cpu_seconds, 3),
         },
     )
+
+
+def read_all(path: Path, model: type[RecordT]) -> list[RecordT]:
+    """The records of a file of a task, of which there may be none."""
+    return read_records(path, model) if path.stat().st_size else []
 
 
 def total_cpu_seconds(results: Iterable[Result]) -> float:

@@ -16,11 +16,12 @@ from pydantic import Field
 
 from maskdpo.study.lab.base import MODEL
 from maskdpo.study.lab.divergence import LogRatio, log_ratios, mean_with_error
+from maskdpo.study.lab.results import read_all
 from maskdpo.study.lab.samples import NAME, People, sample
 from maskdpo.study.lab.task import Job
 from maskdpo.study.lab.worlds import facts_of, label, questions_about, world_of
 from schemas.config import Section
-from schemas.files.jsonl import read_records, write_records
+from schemas.files.jsonl import write_records
 from schemas.records import Record, Response
 from schemas.scores import score_labels
 
@@ -80,7 +81,7 @@ def run(job: Job) -> dict[str, Any]:
         seed=settings.seed,
         temperature=settings.temperature,
     )
-    responses = read_records(job.folder / NAME, Response)
+    responses = read_all(job.folder / NAME, Response)
     ratios = log_ratios(policy, reference, responses)
     rows = [_row(world, *both) for both in zip(responses, ratios, strict=True)]
     write_records(job.folder / ROWS, rows)
