@@ -63,7 +63,7 @@ def estimate_evaluate(
             parts.append((f"{name}, verdicts", judged))
         if factscore is not None:
             for title, part in estimate_facts_of(
-                writer,
+                writer.config if writer is not None else None,
                 annotate,
                 responses,
                 inputs.documents,
