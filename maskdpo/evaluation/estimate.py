@@ -23,6 +23,7 @@ from annotator.models.make_backend import make_backend
 from annotator.sampling.sample import estimate_sample
 from annotator.sampling.slots import Slot, make_slots
 from annotator.text.token_estimate import estimate_tokens
+from maskdpo.evaluation.answers import read_answers
 from maskdpo.evaluation.run import EvaluationInputs
 from schemas.files.jsonl import read_records, write_records
 from schemas.records import Document, Question, Response
@@ -35,14 +36,18 @@ def estimate_evaluate(
     annotate: AnnotateConfig,
     inputs: EvaluationInputs,
     *,
+    answers: Sequence[str] = (),
     retry_failed: bool = False,
 ) -> list[tuple[str, Estimate]]:
     """Estimates of sampling and judging for each model, by title; calls no model, writes nothing.
 
+    `answers` are files of answers (`EvaluateConfig.answers`): those without verdicts are judged.
     Raises InputError when a file cannot be read, ConfigError when a model cannot be found.
     """
     parts: list[tuple[str, Estimate]] = []
+    questions = [] if inputs.questions is None else read_records(inputs.questions, Question)
     for name, sample in samples.items():
+        assert inputs.questions is not None  # what is sampled has questions (`EvaluationInputs`)
         owed = estimate_sample(
             sample,
             questions=inputs.questions,
@@ -51,8 +56,15 @@ def estimate_evaluate(
         )
         parts.append((f"{name}, responses", owed))
         if asks_a_model(annotate):
-            judged = _estimate_judge(sample, annotate, inputs, retry_failed=retry_failed)
+            judged = _estimate_judge(sample, annotate, inputs, questions, retry_failed=retry_failed)
             parts.append((f"{name}, verdicts", judged))
+    given = read_answers(answers, samples)
+    if inputs.questions is not None:
+        given = given.of_questions((item.id for item in questions), inputs.questions)
+    for item in given.sets:
+        if asks_a_model(annotate) and not item.judged:
+            judged = _estimate_verdicts(item.answers, annotate, inputs, retry_failed=retry_failed)
+            parts.append((f"{item.name}, verdicts", judged))
     return parts
 
 
@@ -60,37 +72,47 @@ def _estimate_judge(
     sample: SampleConfig,
     annotate: AnnotateConfig,
     inputs: EvaluationInputs,
+    questions: Sequence[Question],
     *,
     retry_failed: bool,
 ) -> Estimate:
     """The judge's calls on one model's responses, including those not sampled yet."""
-    slots = make_slots(
-        sample, make_backend(sample).fingerprint(), read_records(inputs.questions, Question)
-    )
+    slots = make_slots(sample, make_backend(sample).fingerprint(), questions)
     with look_into(inputs.store, retry_failed=retry_failed) as calls:
         values = calls.get_many({slot.key for slot in slots})
     stored = {key: unpack(value) for key, value in values.items()}
     lengths = [estimate_tokens(item.text) for item in stored.values() if isinstance(item, Reply)]
     assumed = max(round(sum(lengths) / len(lengths)), 1) if lengths else sample.max_tokens
-    responses = _foresee(slots, stored, read_records(inputs.documents, Document), assumed)
+    documents = [] if inputs.documents is None else read_records(inputs.documents, Document)
+    responses = _foresee(slots, stored, documents, assumed)
     if not responses:
         return Estimate(notes=["no response can be judged: all requests for them failed"])
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "responses.jsonl"
-        write_records(path, responses)
-        judged = estimate_annotate(
-            annotate,
-            responses=path,
-            documents=inputs.documents,
-            store=inputs.store,
-            retry_failed=retry_failed,
-        )
+    judged = _estimate_verdicts(responses, annotate, inputs, retry_failed=retry_failed)
     if len(stored) < len({slot.key for slot in slots}):
         judged.notes.append(
             f"responses of {sample.model} that are not sampled yet are assumed to be up to "
             f"{assumed:,} tokens long"
         )
     return judged
+
+
+def _estimate_verdicts(
+    responses: Sequence[Response],
+    annotate: AnnotateConfig,
+    inputs: EvaluationInputs,
+    *,
+    retry_failed: bool,
+) -> Estimate:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "responses.jsonl"
+        write_records(path, responses)
+        return estimate_annotate(
+            annotate,
+            responses=path,
+            documents=inputs.documents,
+            store=inputs.store,
+            retry_failed=retry_failed,
+        )
 
 
 def _foresee(

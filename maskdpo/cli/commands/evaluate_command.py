@@ -26,12 +26,13 @@ from maskdpo.run_store import RunStore, find_run_store, same_model_option, store
 from schemas.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from annotator.calls.metrics.counting import RunMetrics
     from annotator.calls.usage import Limits
     from annotator.judging.config import AnnotateConfig
     from annotator.models.config import SampleConfig
+    from maskdpo.evaluation.config import EvaluateConfig
     from maskdpo.evaluation.run import EvaluationInputs
 
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     maskdpo evaluate --config run.yaml
     maskdpo evaluate --model base=./my-model --model mask_dpo=runs/mine/model \\
         --questions unseen.jsonl --documents documents.jsonl --output evaluation
+    maskdpo evaluate --answers annotations.jsonl --output evaluation
     """,
 )
 @judge_config_options
@@ -57,7 +59,25 @@ if TYPE_CHECKING:
     help="Model to evaluate; may be repeated; the first is the baseline [evaluate.models].",
 )
 @click.option(
-    "--questions", type=INPUT_FILE, help="Questions [evaluate.questions, else RUN/questions.jsonl]."
+    "--answers",
+    multiple=True,
+    metavar="[NAME=]FILE",
+    help="Answers of other models: responses to judge, or annotations, whose verdicts count (such "
+    "as people's labels); may be repeated; without NAME, one model per 'model' of the rows "
+    "[evaluate.answers].",
+)
+@click.option(
+    "--people",
+    type=INPUT_FILE,
+    multiple=True,
+    help="People's reviews of the answers (reviews.jsonl), or annotations of people; may be "
+    "repeated: adds prediction-powered scores [evaluate.people].",
+)
+@click.option(
+    "--questions",
+    type=INPUT_FILE,
+    help="Questions [evaluate.questions, else RUN/questions.jsonl; with --answers alone, those "
+    "answered].",
 )
 @click.option("--documents", type=INPUT_FILE, help="Documents [RUN/documents.jsonl].")
 @click.option("--output", type=FOLDER, help="Folder for scores and report [RUN/evaluation].")
@@ -71,6 +91,8 @@ def command(
     retry_failed: bool,
     estimate_only: bool,
     models: tuple[str, ...],
+    answers: tuple[str, ...],
+    people: tuple[Path, ...],
     questions: Path | None,
     documents: Path | None,
     output: Path | None,
@@ -92,21 +114,28 @@ def command(
     from maskdpo.evaluation.run import EvaluationInputs, run_evaluate, sample_configs
     from maskdpo.evaluation.show import print_scores
 
-    given = {"models": _parse_models(models), "questions": questions}
+    given = {
+        "models": _parse_models(models) or _no_models(config, answers),
+        "answers": list(answers) or None,
+        "people": list(people) or None,
+        "questions": questions,
+    }
     settings = config.section(EvaluateConfig, "evaluate", **given)
     annotate = config.section(AnnotateConfig, "annotate")
     output = output or config.run.path("evaluation")
     run_store = find_run_store(config, output / "scores.json", given=store)
     inputs = EvaluationInputs(
-        questions=settings.questions or config.run.path("questions.jsonl"),
-        documents=documents or config.run.path("documents.jsonl"),
+        questions=settings.questions or _default_questions(config, settings),
+        documents=documents or _default_documents(config, settings),
         output=output,
         run_store=run_store.path,
     )
     _check_files(inputs, is_chosen=settings.questions is not None)
     samples = sample_configs(config, settings)
     if estimate_only:
-        _show_estimates(samples, annotate, inputs, run_store, retry_failed=retry_failed)
+        _show_estimates(
+            samples, annotate, inputs, run_store, settings.answers, retry_failed=retry_failed
+        )
         return
     announce_limits(limits, *(item.prices for item in samples.values()), *judge_prices(annotate))
     run_store.take_over()
@@ -130,6 +159,7 @@ def _show_estimates(
     annotate: AnnotateConfig,
     inputs: EvaluationInputs,
     run_store: RunStore,
+    answers: Sequence[str],
     *,
     retry_failed: bool,
 ) -> None:
@@ -137,14 +167,40 @@ def _show_estimates(
 
     with run_store.to_read() as calls:
         inputs = replace(inputs, run_store=calls)
-        show_estimates(estimate_evaluate(samples, annotate, inputs, retry_failed=retry_failed))
+        parts = estimate_evaluate(
+            samples, annotate, inputs, answers=answers, retry_failed=retry_failed
+        )
+        show_estimates(parts)
+
+
+def _no_models(config: RunConfig, answers: Sequence[str]) -> dict[str, str] | None:
+    """No model, where there are answers and no setting names a model."""
+    has_answers = answers or config.given("evaluate", "answers")
+    return {} if has_answers and config.given("evaluate", "models") is None else None
+
+
+def _default_questions(config: RunConfig, settings: EvaluateConfig) -> Path | None:
+    """The run's questions; None where nothing is asked: the answers name theirs."""
+    return config.run.path("questions.jsonl") if settings.models else None
+
+
+def _default_documents(config: RunConfig, settings: EvaluateConfig) -> Path | None:
+    """The run's documents; None where there are none and no answer needs a judge."""
+    from maskdpo.evaluation.answers import read_answers
+
+    path = config.run.path("documents.jsonl")
+    if path.exists() or settings.models or read_answers(settings.answers).need_judge:
+        return path
+    return None
 
 
 def _check_files(inputs: EvaluationInputs, *, is_chosen: bool) -> None:
     """Raise InputError for a missing file; print a note if no questions for evaluation are set."""
-    require_file(inputs.questions, made_by="give --questions FILE, or set run.questions")
-    require_file(inputs.documents, made_by="give --documents FILE, or set run.documents")
-    if not is_chosen:
+    if inputs.questions is not None:
+        require_file(inputs.questions, made_by="give --questions FILE, or set run.questions")
+    if inputs.documents is not None:
+        require_file(inputs.documents, made_by="give --documents FILE, or set run.documents")
+    if inputs.questions is not None and not is_chosen:
         click.echo(
             f"note: using {inputs.questions}, which the preference data may be based on; "
             "give questions of unseen topics with --questions or evaluate.questions",
