@@ -150,7 +150,7 @@ def command(
         on_event=Progress(),
         metrics=metrics,
     )
-    print_scores(output / "scores.json")
+    print_scores(output / "scores.json", best_of=settings.best_of)
     report_result(result, annotate.max_failed)
 
 

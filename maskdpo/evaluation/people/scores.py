@@ -95,7 +95,7 @@ def powered_scores(
         "pairs": pairs,
         "unused": [
             {
-                "file": item.path.name,
+                "file": _short_path(item.path),
                 "line": item.line,
                 "response_id": item.response_id,
                 "reason": item.reason,
@@ -240,6 +240,12 @@ def _notes(labels: PeopleLabels, models: Mapping[str, Mapping[str, Any]]) -> lis
         listed = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
         notes.append(
             f"{len(labels.unused)} reviews count for no evaluated answer ({listed}); the first is "
-            f"{first.path}:{first.line}: {first.message}. All are in scores.json, people.unused."
+            f"{_short_path(first.path)}:{first.line}: {first.message}. All are in scores.json, "
+            "people.unused."
         )
     return notes
+
+
+def _short_path(path: Path) -> str:
+    """The file and its folder: no other folder of this machine, as others read scores.json."""
+    return "/".join(path.parts[-2:])
