@@ -197,8 +197,8 @@ def simulate(
     """Coverage of 95% intervals, and mean widths: with the judge, and of people alone.
 
     Topics of 3 questions with 3 to 8 sentences; a topic's chance of a correct sentence is drawn
-    (mean 0.6, ICC 0.3), and so is the judge's share of errors in it: such a sentence is called
-    correct nine times in ten, whatever it is. Whole topics are reviewed.
+    (mean 0.6, ICC 0.3), and so is the share of its sentences in which the judge guesses:
+    it calls them correct nine times in ten. Whole topics are reviewed.
     """
     rng = np.random.default_rng(seed)
     held, width, width_alone = 0, 0.0, 0.0

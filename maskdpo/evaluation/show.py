@@ -84,7 +84,7 @@ def _best_of_cells(name: str, curve: Mapping[str, Any], steps: Sequence[int]) ->
 
 def _print_people(people: Mapping[str, Any], models: Mapping[str, Mapping[str, Any]]) -> None:
     _print_table(
-        ("with people", "score [95%]", "people alone", "judge", "lambda", "reviewed"),
+        ("with people", "score [95%]", "people alone", "judge", "reviewed"),
         (_people_cells(name, row, models[name]) for name, row in people["models"].items()),
     )
     _print(
@@ -107,7 +107,6 @@ def _people_cells(name: str, row: Mapping[str, Any], judged: Mapping[str, Any]) 
         f"{percent(row['people_score'])} [{percent(row['people_low'])}, "
         f"{percent(row['people_high'])}]",
         percent(judged["score"]),
-        _number(row["lambda"]),
         str(row["num_reviewed_questions"]),
     )
 
