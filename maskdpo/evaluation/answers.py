@@ -213,5 +213,5 @@ def _question(path: Path, row: Row[Response]) -> Question:
         )
     except ValidationError as error:
         reason = "; ".join(describe_errors(error, Question))
-        message = f"its prompt is no question: {reason}"
+        message = f"its prompt cannot be asked as a question: {reason}"
         raise InputError.of(path, message, line=row.line) from None

@@ -24,8 +24,8 @@ interval    the project's (annotator/agreement/intervals.py): jackknife over gro
             groups is the smaller of that of all units and that of the reviewed ones
 range       estimates outside the range of a score (or difference) are set to its nearest end
 
-A question for which people found no fact at all has no people_q, and is no unit: not in the judge's
-mean either. So the estimate is for questions on which judge and people both find facts.
+A question for which people found no fact at all has no people_q, and is left out, of the
+judge's mean too. So the estimate is for questions on which judge and people both find facts.
 
 Degenerate cases:
 

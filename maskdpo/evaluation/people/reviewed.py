@@ -10,10 +10,10 @@ annotations   labels that people gave to whole answers, as `maskdpo import` writ
               sentences need not be those of the judge. Reviews of such an answer are laid over them
 
 An answer is reviewed if people decided all of it: every sentence has a person's label, also those
-that the judge called undetermined or without a fact. "Undetermined", given by a person, is such a label; a
-conflict between people, an undecided rest of a sentence, and a sentence that nobody looked at are
-not. Any other answer with a label is partly reviewed: it is counted, and its labels are not used,
-because the sentences that people chose to label are no sample of its sentences.
+that the judge called undetermined or without a fact. "Undetermined", given by a person, is such a
+label; a conflict between people, an undecided rest of a sentence, and a sentence that nobody looked
+at are not. Any other answer with a label is partly reviewed: it is counted, and its labels are not
+used, because the sentences that people chose to label are not a random sample.
 """
 
 from __future__ import annotations

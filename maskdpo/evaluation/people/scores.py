@@ -139,7 +139,7 @@ def _view(
         if question in without_fact:
             continue
         of_people, of_judge = people.get(question), checked.get(question)
-        # Where the judge found no fact in the reviewed ones, its score of all stands for them.
+        # Where the judge found no fact in the reviewed ones, its score of all is used.
         units[question] = Unit(
             judge=score,
             people=of_people.score if of_people else None,
