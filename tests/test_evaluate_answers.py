@@ -142,6 +142,23 @@ def test_responses_are_judged_and_a_name_makes_them_one_model(run: Run, tmp_path
     assert Path("responses.jsonl").read_bytes() == before
 
 
+def test_the_estimate_counts_the_judges_calls_on_answers(run: Run, tmp_path: Path) -> None:
+    make_world(tmp_path, num_responses=3)
+    imported(run)
+    make_world(tmp_path, num_responses=3)  # again, as the import wrote its own documents
+    code, out, err = run(
+        *("evaluate", "--answers", "mine=responses.jsonl", "--answers", "people.jsonl"),
+        *("--documents", "documents.jsonl", "--output", "evaluation", "--estimate"),
+        *("--set", "annotate.judge=llm", "--set", "annotate.llm.model=judge"),
+        *("--set", "annotate.llm.base_url=http://127.0.0.1:9/v1"),
+        *("--set", "annotate.llm.protocol=sentence"),
+    )
+    assert code == 0, err
+    assert "mine, verdicts:\n  calls to make: 12" in out
+    assert "beta" not in out
+    assert not Path("evaluation").exists()
+
+
 def test_without_a_judge_for_them_responses_need_documents(run: Run, tmp_path: Path) -> None:
     make_world(tmp_path, num_responses=2)
     Path("documents.jsonl").unlink()

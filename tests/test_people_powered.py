@@ -192,13 +192,20 @@ def test_the_order_of_questions_moves_no_digit_and_an_estimate_stays_in_range() 
 
 
 def simulate(
-    *, num_draws: int, num_reviewed: int, num_topics: int = 60, error: float = 0.2, seed: int = 1
+    *,
+    num_draws: int,
+    num_reviewed: int,
+    num_topics: int = 60,
+    error: float = 0.2,
+    scattered: bool = False,
+    seed: int = 1,
 ) -> tuple[float, float, float]:
     """Coverage of 95% intervals, and mean widths: with the judge, and of people alone.
 
     Topics of 3 questions with 3 to 8 sentences; a topic's chance of a correct sentence is drawn
     (mean 0.6, ICC 0.3), and so is the share of its sentences in which the judge guesses:
-    it calls them correct nine times in ten. Whole topics are reviewed.
+    it calls them correct nine times in ten. Whole topics are reviewed; with `scattered`, that many
+    questions.
     """
     rng = np.random.default_rng(seed)
     held, width, width_alone = 0, 0.0, 0.0

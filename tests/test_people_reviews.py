@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 from command_line import make_run
 from evaluation_support import BAD, EMPTY, GOOD, OPEN, annotation
+from judge_server import ScriptedJudge
+from judge_support import make_world
+from sample_server import ChatServer, completion
 
 from maskdpo.evaluation.people.reviewed import read_people
 from maskdpo.evaluation.people.scores import powered_scores
-from schemas.files.jsonl import write_records
+from schemas.files.jsonl import read_records, write_records
 from schemas.labels import Label
 from schemas.records import Annotation, Verdict
 from schemas.reviews import Review, make_review, text_sha256
@@ -241,3 +244,48 @@ def test_the_command_prints_and_draws_it(
     Path("reviews.jsonl").write_text("{}\n", encoding="utf-8")
     code, _, err = run(*words)
     assert code == 2 and "reviews.jsonl:1: " in err
+
+
+def test_a_second_run_with_reviews_asks_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Sample and judge, review what was written, and evaluate again."""
+    monkeypatch.chdir(tmp_path)
+    run = make_run(monkeypatch, capsys)
+    judge = ScriptedJudge(make_world(tmp_path, num_responses=4))
+    rows = [json.loads(line) for line in Path("responses.jsonl").read_text().splitlines()]
+    texts = {row["prompt"][0]["content"]: row["text"] for row in rows}
+    questions = [
+        {"id": row["question_id"], "messages": row["prompt"], "document_ids": row["document_ids"]}
+        for row in rows
+    ]
+    Path("questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions))
+
+    def answer(body: dict[str, Any]) -> Any:
+        if body["model"] == "judge":
+            return judge(body)
+        return completion(texts[body["messages"][-1]["content"]])
+
+    with ChatServer(answer) as server:
+        url = server.base_url
+        words = [
+            *("evaluate", "--model", "a=a", "--questions", "questions.jsonl"),
+            *("--documents", "documents.jsonl", "--output", "evaluation"),
+            *("--set", "sample.backend=openai", "--set", f"sample.base_url={url}"),
+            *("--set", "sample.num_responses=1", "--set", "annotate.judge=llm"),
+            *("--set", "annotate.llm.model=judge", "--set", f"annotate.llm.base_url={url}"),
+        ]
+        code, _, err = run(*words)
+        assert code == 0, err
+        num_asked = len(server.asked)
+        answers = read_records("evaluation/a/annotations.jsonl", Annotation)
+        reviews = Path("evaluation/a/reviews.jsonl")
+        places = [(row, place) for row in answers[:2] for place in range(len(row.sentences))]
+        write(reviews, [review(row, place, GOOD) for row, place in places])
+        code, _, err = run(*words, "--people", reviews)
+        assert code == 0, err
+        assert len(server.asked) == num_asked
+    people = json.loads(Path("evaluation/scores.json").read_text(encoding="utf-8"))["people"]
+    assert people["models"]["a"]["people_score"] == 1.0
+    assert people["models"]["a"]["num_reviewed"] == 2
+    assert people["unused"] == []

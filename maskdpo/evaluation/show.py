@@ -13,6 +13,13 @@ from typing import Any
 
 import click
 
+from maskdpo.evaluation.factscore.show import (
+    HEADINGS,
+    PAIR_HEADINGS,
+    explain,
+    pair_rows,
+    score_rows,
+)
 from maskdpo.evaluation.words import conclude, p_value, percent, points
 from schemas.text.terminal import printable
 
@@ -45,6 +52,8 @@ def print_scores(path: Path, *, best_of: bool = False) -> None:
         _print_table(
             ("difference, in points", "[95%]", "p", "questions"), map(_pair_cells, scores["pairs"])
         )
+    if "factscore" in scores:
+        _print_factscores(scores)
     if best_of:
         _print_best_of(models)
     if "people" in scores:
@@ -113,6 +122,14 @@ def _people_cells(name: str, row: Mapping[str, Any], judged: Mapping[str, Any]) 
 
 def _people_pair_cells(pair: Mapping[str, Any]) -> Sequence[str]:
     return (*_pair_cells(pair)[:3], str(pair["num_reviewed_questions"]))
+
+
+def _print_factscores(scores: Mapping[str, Any]) -> None:
+    _print_table(HEADINGS, score_rows(scores["models"]))
+    for text in explain(scores):
+        _print(text)
+    if scores["factscore"]["pairs"]:
+        _print_table(PAIR_HEADINGS, pair_rows(scores["factscore"]["pairs"]))
 
 
 def _score_cells(name: str, row: Mapping[str, Any]) -> Sequence[str]:

@@ -111,6 +111,7 @@ def command(
     from annotator.judging.make_judge import judge_prices
     from maskdpo.cli.progress import Progress
     from maskdpo.evaluation.config import EvaluateConfig
+    from maskdpo.evaluation.factscore.config import find_writer
     from maskdpo.evaluation.run import EvaluationInputs, run_evaluate, sample_configs
     from maskdpo.evaluation.show import print_scores
 
@@ -133,11 +134,12 @@ def command(
     _check_files(inputs, is_chosen=settings.questions is not None)
     samples = sample_configs(config, settings)
     if estimate_only:
-        _show_estimates(
-            samples, annotate, inputs, run_store, settings.answers, retry_failed=retry_failed
-        )
+        _show_estimates(settings, samples, annotate, inputs, run_store, retry_failed=retry_failed)
         return
-    announce_limits(limits, *(item.prices for item in samples.values()), *judge_prices(annotate))
+    prices = [item.prices for item in samples.values()]
+    writer = find_writer(settings.factscore, annotate)
+    prices += [writer.prices] if writer is not None else []
+    announce_limits(limits, *prices, *judge_prices(annotate))
     run_store.take_over()
     result = run_evaluate(
         settings,
@@ -155,11 +157,11 @@ def command(
 
 
 def _show_estimates(
+    settings: EvaluateConfig,
     samples: Mapping[str, SampleConfig],
     annotate: AnnotateConfig,
     inputs: EvaluationInputs,
     run_store: RunStore,
-    answers: Sequence[str],
     *,
     retry_failed: bool,
 ) -> None:
@@ -168,7 +170,12 @@ def _show_estimates(
     with run_store.to_read() as calls:
         inputs = replace(inputs, run_store=calls)
         parts = estimate_evaluate(
-            samples, annotate, inputs, answers=answers, retry_failed=retry_failed
+            samples,
+            annotate,
+            inputs,
+            answers=settings.answers,
+            factscore=settings.factscore,
+            retry_failed=retry_failed,
         )
         show_estimates(parts)
 
@@ -189,7 +196,8 @@ def _default_documents(config: RunConfig, settings: EvaluateConfig) -> Path | No
     from maskdpo.evaluation.answers import read_answers
 
     path = config.run.path("documents.jsonl")
-    if path.exists() or settings.models or read_answers(settings.answers).need_judge:
+    needed = bool(settings.models) or settings.factscore is not None
+    if path.exists() or needed or read_answers(settings.answers).need_judge:
         return path
     return None
 
