@@ -212,7 +212,8 @@ def simulate(
     for _ in range(num_draws):
         chances = rng.beta(0.6 * 7 / 3, 0.4 * 7 / 3, num_topics)
         errors = rng.beta(5 * error, 5 * (1 - error), num_topics)
-        reviewed = set(rng.choice(num_topics, num_reviewed, replace=False).tolist())
+        size = 3 * num_topics if scattered else num_topics
+        reviewed = set(rng.choice(size, num_reviewed, replace=False).tolist())
         units, groups = {}, {}
         for topic in range(num_topics):
             for place in range(3):
@@ -222,7 +223,8 @@ def simulate(
                 judged = np.where(wrong, rng.random(count) < 0.9, truth)
                 name = f"{topic}-{place}"
                 groups[name] = ("topic", str(topic))
-                people = float(truth.mean()) if topic in reviewed else None
+                drawn = 3 * topic + place if scattered else topic
+                people = float(truth.mean()) if drawn in reviewed else None
                 units[name] = unit(float(judged.mean()), people)
         found = estimate_mean(units, groups)
         alone = mean_over_questions(
@@ -238,15 +240,62 @@ def simulate(
     return held / num_draws, width / num_draws, width_alone / num_draws
 
 
-@pytest.mark.parametrize("num_reviewed", [5, 20])
-def test_intervals_hold_the_truth_and_are_narrower_than_of_people_alone(num_reviewed: int) -> None:
-    held, width, alone = simulate(num_draws=150, num_reviewed=num_reviewed)
+@pytest.mark.parametrize(("num_reviewed", "scattered"), [(5, False), (20, False), (40, True)])
+def test_intervals_hold_the_truth_and_are_narrower_than_of_people_alone(
+    num_reviewed: int, scattered: bool
+) -> None:
+    held, width, alone = simulate(num_draws=150, num_reviewed=num_reviewed, scattered=scattered)
     print(f"{num_reviewed} of 60 topics reviewed: {held:.1%}, {width:.3f}, {alone:.3f}")
     assert held >= 0.93
     assert width < 0.8 * alone
 
 
+def simulate_difference(*, num_draws: int, num_reviewed: int, paired: bool, seed: int = 2) -> float:
+    """Coverage of the intervals of a difference of 0.1, over 60 topics of one question.
+
+    The judge takes a third of what is wrong for right, and for the better model more of it. The
+    reviewed questions are the same for both (`paired`), or drawn for each.
+    """
+    rng = np.random.default_rng(seed)
+    held = 0
+    groups = {str(topic): ("topic", str(topic)) for topic in range(60)}
+    for _ in range(num_draws):
+        chances = rng.beta(1.5, 1.5, 60)
+        drawn = [set(rng.choice(60, num_reviewed, replace=False).tolist()) for _ in range(2)]
+        sides: list[Units] = []
+        for side, gain in enumerate((0.0, 0.2)):
+            units = {}
+            for topic, chance in enumerate(chances + (1 - chances) * gain):
+                truth = rng.random(6) < chance
+                judged = truth | (rng.random(6) < 0.3 + gain)
+                people = float(truth.mean()) if topic in drawn[0 if paired else side] else None
+                units[str(topic)] = unit(float(judged.mean()), people)
+            sides.append(units)
+        found = estimate_difference(sides[1], sides[0], groups).interval
+        assert found.low is not None and found.high is not None
+        held += found.low <= 0.1 <= found.high
+    return held / num_draws
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_intervals_of_a_difference_hold_it(paired: bool) -> None:
+    held = simulate_difference(num_draws=200, num_reviewed=20, paired=paired)
+    print(f"difference, paired {paired}: {held:.1%}")
+    assert held >= 0.93
+
+
 if __name__ == "__main__":
+    for is_paired in (True, False):
+        for count in (5, 10, 20, 40):
+            held = simulate_difference(
+                num_draws=int(sys.argv[1]), num_reviewed=count, paired=is_paired
+            )
+            print(f"difference, {count} of 60 topics, paired {is_paired}: {held:.1%}")
+    for count in (10, 40):
+        held, width, alone = simulate(
+            num_draws=int(sys.argv[1]), num_reviewed=count, scattered=True
+        )
+        print(f"{count} of 180 questions: {held:.1%}, {width:.3f}, {alone:.3f}")
     for share in (0.05, 0.2, 0.5):
         for count in (3, 5, 10, 20, 40):
             held, width, alone = simulate(
