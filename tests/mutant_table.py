@@ -43,6 +43,7 @@ from mutant_table_pace import PACING
 from mutant_table_packaging import PACKAGING
 from mutant_table_parquet import OF_PARQUET
 from mutant_table_pdf import DOCUMENTS_PDF
+from mutant_table_people import PEOPLE_SCORES
 from mutant_table_pieces import PIECES
 from mutant_table_protocols import PROTOCOLS
 from mutant_table_publishing import PUBLISHED
@@ -532,6 +533,7 @@ MUTANTS = [
     *LEAKS,
     *RUNS,
     *EVALUATION,
+    *PEOPLE_SCORES,
     *AGREEMENT_SPANS,
     *INGEST,
     *IN_BROWSER,
