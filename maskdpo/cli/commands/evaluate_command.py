@@ -92,7 +92,7 @@ def command(
     from maskdpo.evaluation.run import EvaluationInputs, run_evaluate, sample_configs
     from maskdpo.evaluation.show import print_scores
 
-    given = {"models": _parse_models(models), "questions": questions}
+    given = {"models": parse_models(models), "questions": questions}
     settings = config.section(EvaluateConfig, "evaluate", **given)
     annotate = config.section(AnnotateConfig, "annotate")
     output = output or config.run.path("evaluation")
@@ -152,7 +152,8 @@ def _check_files(inputs: EvaluationInputs, *, is_chosen: bool) -> None:
         )
 
 
-def _parse_models(given: tuple[str, ...]) -> dict[str, str] | None:
+def parse_models(given: tuple[str, ...]) -> dict[str, str] | None:
+    """The values of --model as {name: model}, None for none; ConfigError for another form."""
     models: dict[str, str] = {}
     for item in given:
         name, equals, model = item.partition("=")
