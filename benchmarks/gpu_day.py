@@ -1,23 +1,27 @@
 """One GPU, ten minutes: the step table next to TRL, then the study with a real model.
 
-    python benchmarks/gpu_day.py --minutes 10 --output gpu_day      one GPU with 80 GB or more
+    python benchmarks/gpu_day.py --minutes 10 --output gpu_day      one GPU; written for 140 GB
     python benchmarks/gpu_day.py --dry-run --output dry             a CPU: the same code, tiny sizes
 
 Parts, in this order:
 
     steps   `train_step_gpu.py`: 0.5B with full weights at three lengths, 8B with LoRA at one,
             TRL with a cached reference as the peer
-    real    the study with a real model (maskdpo/study/real): base, DPO, Mask-DPO, span masks
+    real    the study with a real model (maskdpo/study/real): base, DPO, Mask-DPO, span masks, on
+            unseen people, for each seed
 
 Every part runs in a process of its own, with a limit in seconds, and is killed at that limit. What
-it has by then is in its file: `steps.json` is written after each row, `real.json` after each seed,
-`day.json` and `table.md` after each part, all at once or not at all. A part gets its share of the
-time that is left, so what one does not use goes to the next; a part or row that needs more time
-than it would get is skipped, with the reason. The same command in the same folder continues.
+it has by then is in its file: `steps.json` is written after each row, `real.json` has each finished
+seed and `real_stages.json` each finished stage, `day.json` and `table.md` are written after each
+part; every file at once or not at all. A part gets its share of the time that is left, so what one
+does not use goes to the next; a part or row that needs more time than it would get is skipped, with
+the reason. The same command in the same folder continues.
 
 Nothing is downloaded. Without --model the study starts from random weights in the shape of
 SmolLM2-135M, with a tokenizer that is learned from the study's own texts, so only the code has to
 be carried to the GPU. Pretrained weights do not fit into 64 MiB next to it (bfloat16: 257 MB).
+Packages that a machine with torch and transformers may lack (datasets, dill, multiprocess, pydantic
+with three of its own, httpx2 with three of its own, sentencex, trl) are 5.8 MiB as wheels.
 """
 
 from __future__ import annotations
@@ -25,14 +29,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +43,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)] if str(ROOT) not in sys.path else []
 
 from schemas.files.writing import atomic_writer, write_json  # noqa: E402
+from schemas.packages import is_installed  # noqa: E402
 
 CARRIED_MIB = 64
 END_S = 5.0  # kept for the last table
@@ -47,19 +51,26 @@ END_S = 5.0  # kept for the last table
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A part: its share of the time, and the least seconds in which it can give anything."""
+    """A part: its share of the time, the least seconds in which it can give anything, and the
+    packages that it imports."""
 
     name: str
     share: float
     least_s: float
+    packages: tuple[str, ...] = ()
+
+    def missing(self) -> list[str]:
+        """The packages that are not installed."""
+        return [name for name in self.packages if not is_installed(name)]
 
 
+_BOTH = ("torch", "transformers", "accelerate", "peft", "datasets", "pydantic", "scipy")
 PARTS = (
-    Part(name="steps", share=0.45, least_s=60.0),
-    Part(name="real", share=0.55, least_s=90.0),
+    Part(name="steps", share=0.45, least_s=60.0, packages=(*_BOTH, "trl")),
+    Part(name="real", share=0.55, least_s=90.0, packages=(*_BOTH, "sentencex")),
 )
 # The dry run measures nothing, so every part may be short.
-DRY_PARTS = tuple(Part(name=part.name, share=part.share, least_s=5.0) for part in PARTS)
+DRY_PARTS = tuple(replace(part, least_s=5.0) for part in PARTS)
 
 
 @dataclass(kw_only=True)
@@ -105,8 +116,8 @@ STEP_ROWS = (
 def main() -> None:
     parser = argparse.ArgumentParser(
         description="Runs the step table and the real-model study on one GPU, within a time.",
-        epilog="Writes steps.json, real.json, day.json and table.md; prints the table and, as its "
-        "last line, one JSON object.",
+        epilog="Writes steps.json, real.json, real_stages.json, day.json and table.md; prints the "
+        "table and, as its last line, one JSON object.",
     )
     parser.add_argument("--minutes", type=float, default=10.0, help="time for everything [10]")
     parser.add_argument("--output", type=Path, required=True, help="folder of the results")
@@ -155,11 +166,11 @@ def run_day(
     print(describe_carried(day["carried_mib"]), flush=True)
     for place, part in enumerate(parts):
         limit = budget.limit(part, parts[place + 1 :])
-        if limit < part.least_s:
-            found = {
-                "state": "skipped",
-                "reason": f"{limit:.0f} s are left for it, and it needs {part.least_s:.0f} s",
-            }
+        if missing := part.missing():
+            found = {"state": "skipped", "reason": f"not installed: {', '.join(missing)}"}
+        elif limit < part.least_s:
+            reason = f"{limit:.0f} s are left for it, and it needs {part.least_s:.0f} s"
+            found = {"state": "skipped", "reason": reason}
         else:
             print(f"{part.name}: at most {limit:.0f} s", flush=True)
             found = (start or run_part)(part, limit, options)
@@ -338,12 +349,17 @@ def make_start(folder: Path, *, dry_run: bool) -> Path:
 
 
 def keep_results(options: argparse.Namespace) -> None:
-    """Copy what the study has written so far to the folder of results."""
+    """Copy what the study has written so far to the folder of results: figures, stage records."""
+    study = options.work / "real"
     for name, kept in (("results.json", "real.json"), ("table.md", "real.md")):
-        found = options.work / "real" / name
-        if found.exists():
-            shutil.copyfile(found, options.output / f"{kept}.new")
-            (options.output / f"{kept}.new").replace(options.output / kept)
+        if (study / name).exists():
+            with atomic_writer(options.output / kept) as handle:
+                handle.write((study / name).read_text(encoding="utf-8"))
+    stages = {
+        f"{path.parent.parent.name}/{path.stem}": json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(study.glob("seed-*/stages/*.json"))
+    }
+    write_json(options.output / "real_stages.json", stages)
 
 
 def render(day: Mapping[str, Any], output: Path) -> str:
@@ -354,7 +370,8 @@ def render(day: Mapping[str, Any], output: Path) -> str:
         lines.append(f"| {name} | {part['state']} | {seconds} | {part.get('reason', '')} |")
     lines += ["", *render_steps(output / "steps.json")]
     study = output / "real.md"
-    lines += ["", study.read_text(encoding="utf-8").rstrip()] if study.exists() else []
+    text = "Study with a real model: no seed was finished."
+    lines += ["", study.read_text(encoding="utf-8").rstrip() if study.exists() else text]
     if day["dry_run"]:
         lines += ["", "A dry run at tiny sizes: no figure above is a measurement."]
     return "\n".join(lines) + "\n"

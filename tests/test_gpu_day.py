@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,6 @@ import gpu_day
 import pytest
 from gpu_day import END_S, Budget, Part
 
-ROOT = Path(__file__).resolve().parent.parent
 ONE, TWO = Part(name="one", share=1.0, least_s=10.0), Part(name="two", share=3.0, least_s=10.0)
 
 
@@ -61,6 +58,14 @@ def test_a_part_that_would_get_too_little_is_skipped_with_the_reason(tmp_path: P
     assert "no figure above is a measurement" in table
 
 
+def test_a_part_without_its_packages_is_skipped_with_their_names(tmp_path: Path) -> None:
+    part = Part(name="steps", share=1.0, least_s=1.0, packages=("json", "no_such_one"))
+    day = gpu_day.run_day(options(tmp_path), [part], clock=Clock())
+    assert day["parts"]["steps"] == {"state": "skipped", "reason": "not installed: no_such_one"}
+    assert "no seed was finished" in (tmp_path / "table.md").read_text()
+    assert [item.missing() for item in gpu_day.PARTS] == [[], []]
+
+
 def test_each_part_is_on_the_disk_before_the_next_begins(tmp_path: Path) -> None:
     def start(part: Part, limit: float, given: argparse.Namespace) -> dict[str, Any]:
         if part.name == "two":
@@ -79,6 +84,8 @@ def test_a_part_is_killed_at_its_limit_and_its_results_are_kept(
     real = tmp_path / "work" / "real"
     real.mkdir(parents=True)
     (real / "results.json").write_text('{"seeds": [1]}')
+    (real / "seed-0" / "stages").mkdir(parents=True)
+    (real / "seed-0" / "stages" / "base.json").write_text('{"stage": "base"}')
     script = "import sys, time\nif '--seconds' in sys.argv: time.sleep(60)\n"
     (tmp_path / "child.py").write_text(script)
     monkeypatch.setattr(gpu_day, "__file__", str(tmp_path / "child.py"))
@@ -86,6 +93,8 @@ def test_a_part_is_killed_at_its_limit_and_its_results_are_kept(
     found = gpu_day.run_part(part, 0.5, options(tmp_path))
     assert found["state"] == "cut" and found["reason"] == "its limit was 0 s"
     assert json.loads((tmp_path / "real.json").read_text()) == {"seeds": [1]}
+    kept = json.loads((tmp_path / "real_stages.json").read_text())
+    assert kept == {"seed-0/base": {"stage": "base"}}
     (tmp_path / "child.py").write_text("import sys\nsys.exit(3)\n")
     assert gpu_day.run_part(part, 60.0, options(tmp_path))["reason"] == "exit code 3; see above"
 
@@ -120,21 +129,14 @@ def test_the_code_fits_beside_a_model_of_the_users(tmp_path: Path) -> None:
     assert "does not fit into" in gpu_day.describe_carried(sizes | {"model": 60.0})
 
 
-@pytest.mark.slow
-def test_it_refuses_to_measure_without_a_gpu(tmp_path: Path) -> None:
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "benchmarks/gpu_day.py", "--output", str(tmp_path / "out")]
-        environment = {"CUDA_VISIBLE_DEVICES": "", "PATH": "/usr/bin:/bin"}
-        return subprocess.run(
-            [*command, *arguments],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            env=environment,
-            check=False,
-        )
-
-    found = run()
-    assert found.returncode == 1 and "--dry-run" in found.stderr
-    assert run("--minutes", "0").returncode == 2
+def test_it_refuses_to_measure_without_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(gpu_day, "has_gpu", lambda: False)
+    for more, code in (([], 1), (["--minutes", "0"], 2)):
+        monkeypatch.setattr("sys.argv", ["gpu_day.py", "--output", str(tmp_path / "out"), *more])
+        with pytest.raises(SystemExit) as stop:
+            gpu_day.main()
+        assert stop.value.code == code
+    assert "--dry-run runs tiny sizes on a CPU" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
