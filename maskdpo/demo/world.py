@@ -58,8 +58,8 @@ class World:
 def make_world(*, num_people: int, seed: int) -> World:
     """A world of `num_people` people with 8 attributes each."""
     rng = random.Random(seed)
-    names = _invent_names(rng, count=2 * num_people)
-    places = _invent_names(rng, count=24, avoid=names)
+    names = invent_names(rng, count=2 * num_people)
+    places = invent_names(rng, count=24, avoid=names)
     attributes = _make_attributes(places)
     people = []
     for index in range(num_people):
@@ -160,7 +160,7 @@ def _make_attributes(places: Sequence[str]) -> tuple[Attribute, ...]:
     )
 
 
-def _invent_names(rng: random.Random, *, count: int, avoid: Collection[str] = ()) -> list[str]:
+def invent_names(rng: random.Random, *, count: int, avoid: Collection[str] = ()) -> list[str]:
     """`count` different invented names of two syllables, in the order of their creation."""
     names: dict[str, None] = {}  # a dict has the same order in every process, a set does not
     while len(names) < count:

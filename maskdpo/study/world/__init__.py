@@ -1,0 +1,1 @@
+"""The closed worlds of the study: people, texts, exact truth, and the base model."""
