@@ -60,6 +60,7 @@ from mutant_table_service_care import SERVICE_CARE
 from mutant_table_service_speed import SERVICE_SPEED
 from mutant_table_sheets import IN_SHEETS
 from mutant_table_show import SHOWN
+from mutant_table_skills import SKILLS
 from mutant_table_span_formats import SPAN_FORMATS
 from mutant_table_span_likelihood import SPAN_LIKELIHOOD
 from mutant_table_store import STORED
@@ -570,6 +571,7 @@ MUTANTS = [
     *IN_SHEETS,
     *REAL_JUDGES,
     *SHOWN,
+    *SKILLS,
     *OF_PARQUET,
     *PIECES,
     *SPAN_FORMATS,

@@ -115,7 +115,7 @@ def command(
     from maskdpo.evaluation.show import print_scores
 
     given = {
-        "models": _parse_models(models) or _no_models(config, answers),
+        "models": parse_models(models) or _no_models(config, answers),
         "answers": list(answers) or None,
         "people": list(people) or None,
         "questions": questions,
@@ -224,7 +224,8 @@ def _check_files(inputs: EvaluationInputs, *, is_chosen: bool) -> None:
         )
 
 
-def _parse_models(given: tuple[str, ...]) -> dict[str, str] | None:
+def parse_models(given: tuple[str, ...]) -> dict[str, str] | None:
+    """The values of --model as {name: model}, None for none; ConfigError for another form."""
     models: dict[str, str] = {}
     for item in given:
         name, equals, model = item.partition("=")
