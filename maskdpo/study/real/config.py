@@ -22,7 +22,7 @@ class SupervisedConfig(Section):
 
     max_steps: int = Field(default=400, ge=1, description="most steps, if no check ends it")
     batch_size: int = Field(default=16, ge=1, description="answers per step, new each time")
-    learning_rate: float = Field(default=5e-4, gt=0, description="constant rate after warm-up")
+    learning_rate: float = Field(default=1e-3, gt=0, description="constant rate after warm-up")
     warmup_steps: int = Field(default=10, ge=0, description="steps in which the rate rises")
     trained_layers: int | None = Field(
         default=15,
@@ -30,8 +30,8 @@ class SupervisedConfig(Section):
         description="layers that train, from the last; None: all, with the embeddings, as always "
         "where the model starts from random weights",
     )
-    check_every: int = Field(default=25, ge=1, description="steps between checks and checkpoints")
-    check_responses: int = Field(default=2, ge=1, description="samples per person in a check")
+    check_every: int = Field(default=50, ge=1, description="steps between checks and checkpoints")
+    check_responses: int = Field(default=1, ge=1, description="samples per person in a check")
     stop_at: float = Field(
         default=0.42, ge=0, le=1, description="share of true sentences at which training ends"
     )
@@ -59,8 +59,8 @@ class RealConfig(Section):
         "weights",
     )
     world: WorldConfig = WorldConfig(
-        num_people=40,
-        num_unseen=16,
+        num_people=30,
+        num_unseen=12,
         languages=("en",),
         corrupted_share=0.3,
         omitted_share=0.0,
@@ -75,7 +75,7 @@ class RealConfig(Section):
     kl_responses: int = Field(
         default=4, ge=0, description="samples per unseen person for the KL from the base; 0: no KL"
     )
-    max_tokens: int = Field(default=64, ge=1, description="maximum length of an answer, in tokens")
+    max_tokens: int = Field(default=56, ge=1, description="maximum length of an answer, in tokens")
     batch_size: int = Field(default=128, ge=1, description="answers sampled together")
     dtype: Literal["bfloat16", "float32"] = Field(
         default="bfloat16",

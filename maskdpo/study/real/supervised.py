@@ -196,7 +196,7 @@ def _step(stage: _Stage, number: int) -> float:
         # Logits only for tokens that train: most of the head's cost would be for others.
         logits = stage.model.get_output_embeddings()(hidden[:, :-1][is_learned[:, 1:]])
     loss = torch.nn.functional.cross_entropy(logits.float(), ids[:, 1:][is_learned[:, 1:]])
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(stage.model.parameters(), 1.0)
     stage.optimizer.step()
     stage.optimizer.zero_grad()
