@@ -11,6 +11,8 @@ ARGS   ?=
 INDEX  := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 PIP    := $(VENV)/bin/python -m pip install --disable-pip-version-check -q $(INDEX) -c constraints.txt
 RUN     = $(VENV)/bin/maskdpo $@ $(if $(CONFIG),--config $(CONFIG)) $(ARGS)
+# Processes of make test; a file's tests share one, because they share servers and models.
+PROCESSES ?= 2
 DEPS   := pyproject.toml constraints.txt
 # Which vllm make setup-vllm installs: gpu if an NVIDIA driver is found, else cpu.
 VLLM   ?= $(if $(shell command -v nvidia-smi),gpu,cpu)
@@ -89,8 +91,8 @@ doctor: $(VENV)/.train            ## what is installed and what is missing; with
 schema: $(VENV)/.train            ## print the JSON Schema of a record or a run config (ARGS=annotation, ARGS=config)
 	@$(VENV)/bin/maskdpo schema $(ARGS)
 
-test: $(VENV)/.dev                ## all tests
-	@$(VENV)/bin/python -m pytest $(ARGS)
+test: $(VENV)/.dev                ## all tests, in two processes (PROCESSES=1 for one; ARGS="-k masks" for some)
+	@$(VENV)/bin/python -m pytest -n $(PROCESSES) --dist loadfile $(ARGS)
 test-faults: $(VENV)/.dev         ## slow tests of kills and faults (some minutes)
 	@$(VENV)/bin/python -m pytest -s tests/faults $(ARGS)
 test-desk: $(VENV)/.dev           ## all tests of the review desk, the slow ones in a real browser too

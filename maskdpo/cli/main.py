@@ -36,6 +36,7 @@ STAGES = {
 # What looks at files, checks, exports or removes: maskdpo/cli/tools.
 TOOLS = {
     "demo": "Run the complete pipeline in a closed world, on a CPU, with built-in settings.",
+    "study": "Test the claims of Mask-DPO in closed worlds, with intervals, on a CPU.",
     "serve": "Serve annotations over HTTP: single responses, and jobs that survive a crash.",
     "review": "Review sentences and pairs in a browser, by keyboard, alone or with others.",
     "show": "Show annotations, pairs or responses: marked sentences, evidence, masks.",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, field_validator
 
+from maskdpo.evaluation.factscore.config import FactScoreConfig
 from schemas.config import Section
 
 
@@ -37,6 +39,18 @@ class EvaluateConfig(Section):
         le=1000,
         description="number of questions that the report shows with their responses",
     )
+    factscore: FactScoreConfig | None = Field(
+        default=None,
+        description="also FActScore, from atomic facts: true, or its settings; it costs a call "
+        "per sentence and one per fact",
+    )
+
+    @field_validator("factscore", mode="before")
+    @classmethod
+    def _factscore_may_be_true(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            return {} if value else None
+        return value
 
     @field_validator("models")
     @classmethod

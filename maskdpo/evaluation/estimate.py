@@ -23,6 +23,8 @@ from annotator.models.make_backend import make_backend
 from annotator.sampling.sample import estimate_sample
 from annotator.sampling.slots import Slot, make_slots
 from annotator.text.token_estimate import estimate_tokens
+from maskdpo.evaluation.factscore.config import FactScoreConfig, find_writer
+from maskdpo.evaluation.factscore.estimate import estimate_facts_of
 from maskdpo.evaluation.run import EvaluationInputs
 from schemas.files.jsonl import read_records, write_records
 from schemas.records import Document, Question, Response
@@ -35,12 +37,14 @@ def estimate_evaluate(
     annotate: AnnotateConfig,
     inputs: EvaluationInputs,
     *,
+    factscore: FactScoreConfig | None = None,
     retry_failed: bool = False,
 ) -> list[tuple[str, Estimate]]:
     """Estimates of sampling and judging for each model, by title; calls no model, writes nothing.
 
     Raises InputError when a file cannot be read, ConfigError when a model cannot be found.
     """
+    writer = find_writer(factscore, annotate)
     parts: list[tuple[str, Estimate]] = []
     for name, sample in samples.items():
         owed = estimate_sample(
@@ -50,20 +54,31 @@ def estimate_evaluate(
             retry_failed=retry_failed,
         )
         parts.append((f"{name}, responses", owed))
+        if not asks_a_model(annotate) and factscore is None:
+            continue
+        responses, note = _foresee_responses(sample, inputs, retry_failed=retry_failed)
         if asks_a_model(annotate):
-            judged = _estimate_judge(sample, annotate, inputs, retry_failed=retry_failed)
+            judged = _estimate_judge(annotate, responses, inputs, retry_failed=retry_failed)
+            judged.notes += note
             parts.append((f"{name}, verdicts", judged))
+        if factscore is not None:
+            for title, part in estimate_facts_of(
+                writer,
+                annotate,
+                responses,
+                inputs.documents,
+                known=inputs.output / name / "annotations.jsonl",
+                store=inputs.store,
+                retry_failed=retry_failed,
+            ):
+                parts.append((f"{name}, {title}", part))
     return parts
 
 
-def _estimate_judge(
-    sample: SampleConfig,
-    annotate: AnnotateConfig,
-    inputs: EvaluationInputs,
-    *,
-    retry_failed: bool,
-) -> Estimate:
-    """The judge's calls on one model's responses, including those not sampled yet."""
+def _foresee_responses(
+    sample: SampleConfig, inputs: EvaluationInputs, *, retry_failed: bool
+) -> tuple[list[Response], list[str]]:
+    """The responses of one model, including those not sampled yet, and a note about these."""
     slots = make_slots(
         sample, make_backend(sample).fingerprint(), read_records(inputs.questions, Question)
     )
@@ -73,24 +88,33 @@ def _estimate_judge(
     lengths = [estimate_tokens(item.text) for item in stored.values() if isinstance(item, Reply)]
     assumed = max(round(sum(lengths) / len(lengths)), 1) if lengths else sample.max_tokens
     responses = _foresee(slots, stored, read_records(inputs.documents, Document), assumed)
+    note = (
+        f"responses of {sample.model} that are not sampled yet are assumed to be up to "
+        f"{assumed:,} tokens long"
+    )
+    return responses, [note] if len(stored) < len({slot.key for slot in slots}) else []
+
+
+def _estimate_judge(
+    annotate: AnnotateConfig,
+    responses: Sequence[Response],
+    inputs: EvaluationInputs,
+    *,
+    retry_failed: bool,
+) -> Estimate:
+    """The judge's calls on one model's responses."""
     if not responses:
         return Estimate(notes=["no response can be judged: all requests for them failed"])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "responses.jsonl"
         write_records(path, responses)
-        judged = estimate_annotate(
+        return estimate_annotate(
             annotate,
             responses=path,
             documents=inputs.documents,
             store=inputs.store,
             retry_failed=retry_failed,
         )
-    if len(stored) < len({slot.key for slot in slots}):
-        judged.notes.append(
-            f"responses of {sample.model} that are not sampled yet are assumed to be up to "
-            f"{assumed:,} tokens long"
-        )
-    return judged
 
 
 def _foresee(

@@ -15,6 +15,7 @@ import click
 from annotator.calls.metrics.counting import RunMetrics, listen
 from annotator.calls.usage import NO_LIMITS, Budget, Limits, check_prices
 from annotator.judging.config import AnnotateConfig
+from annotator.judging.facts.config import FactsConfig
 from annotator.judging.make_judge import judge_prices
 from annotator.judging.runs.annotate import run_annotate
 from annotator.judging.runs.output_checks import refuse_labels
@@ -24,6 +25,10 @@ from annotator.sampling.input_checks import check_documents
 from annotator.sampling.sample import run_sample
 from maskdpo.config import RunConfig
 from maskdpo.evaluation.config import EvaluateConfig
+from maskdpo.evaluation.factscore.config import find_writer, writer_section
+from maskdpo.evaluation.factscore.run import FactScorer, FindFacts
+from maskdpo.evaluation.factscore.scores import with_factscores
+from maskdpo.evaluation.factscore.verdicts import JudgedFacts
 from maskdpo.evaluation.scores import compare_models
 from maskdpo.evaluation.served import check_served
 from maskdpo.report.page import ReportInputs, write_report
@@ -65,19 +70,39 @@ def run_evaluate(
     same_model: bool = False,
     on_event: OnEvent = ignore,
     metrics: RunMetrics | None = None,
+    find_facts: FindFacts | None = None,
 ) -> StageResult:
     """Sample from each model, annotate and score; writes scores.json and report.html.
 
     `samples` has one sampling config per model, which differ only in the model. A model's files are
-    in `output/NAME/`; everything finished is kept, so a rerun continues.
+    in `output/NAME/`; everything finished is kept, so a rerun continues. `find_facts` is a rule
+    that finds the facts of FActScore in place of a model.
 
     Raises InputError and ConfigError before anything is spent, LimitReachedError at a limit, and
     BackendError when a server or device fails or every call to one model fails.
     """
-    prepared = _prepare(samples, annotate, inputs, limits)
-    check_served(samples, annotate, inputs.store, same_model=same_model)
+    has_rule = find_facts is not None
+    writer = find_writer(config.factscore, annotate, has_rule=has_rule)
+    section = writer_section(config.factscore)
+    prepared = _prepare(samples, annotate, inputs, limits, writer=(section, writer))
+    check_served(samples, annotate, inputs.store, same_model=same_model, writer=(section, writer))
     for note in prepared.notes:
         on_event(Noted(text=note))
+    scorer = None
+    if config.factscore is not None:
+        scorer = FactScorer(
+            annotate=annotate,
+            documents=inputs.documents,
+            store=inputs.store,
+            budget=prepared.budget,
+            writer=writer,
+            section=section,
+            find_facts=find_facts,
+            retry_failed=retry_failed,
+            same_model=same_model,
+            on_writer=heard_by(on_event, listen(metrics, "writer")),
+            on_judge=heard_by(on_event, listen(metrics, "judge")),
+        )
     asked = _ask_models(
         samples,
         annotate,
@@ -87,8 +112,9 @@ def run_evaluate(
         same_model=same_model,
         on_event=on_event,
         metrics=metrics,
+        scorer=scorer,
     )
-    _write_results(config, samples, inputs, prepared, asked)
+    _write_results(config, samples, inputs, prepared, asked, has_rule=has_rule)
     num_questions = len(prepared.questions)
     num_rows = sum(num_questions * sample.num_responses for sample in samples.values())
     return StageResult(
@@ -117,6 +143,8 @@ def _prepare(
     annotate: AnnotateConfig,
     inputs: EvaluationInputs,
     limits: Limits,
+    *,
+    writer: tuple[str, FactsConfig | None],
 ) -> _Prepared:
     """Read the inputs; raises InputError or ConfigError for faults that would else waste calls."""
     require("scipy", "matplotlib", needed_for="evaluate")
@@ -127,7 +155,10 @@ def _prepare(
     for name in samples:
         refuse_labels(inputs.output / name / "annotations.jsonl")
     prices = [("sample", item.prices) for item in samples.values()]
-    check_prices(limits, [*prices, *(("annotate.llm", item) for item in judge_prices(annotate))])
+    prices += [("annotate.llm", item) for item in judge_prices(annotate)]
+    if writer[1] is not None:
+        prices.append((writer[0], writer[1].prices))
+    check_prices(limits, prices)
     rows = read_rows(inputs.questions, Question)
     documents = read_records(inputs.documents, Document)
     notes = check_documents(
@@ -135,6 +166,8 @@ def _prepare(
     )
     for sample in samples.values():
         make_backend(sample)  # a missing model is reported before the first one samples
+    if writer[1] is not None:
+        make_backend(writer[1])
     return _Prepared(
         questions=[row.record for row in rows],
         documents={item.id: item for item in documents},
@@ -151,6 +184,7 @@ class _Asked:
     failures: list[Failure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     troubles: list[MaskDpoError] = field(default_factory=list)
+    facts: dict[str, Mapping[str, JudgedFacts]] = field(default_factory=dict)
 
     def add(self, name: str, annotations: list[Annotation], results: Sequence[StageResult]) -> None:
         self.annotations[name] = annotations
@@ -170,6 +204,7 @@ def _ask_models(
     same_model: bool,
     on_event: OnEvent,
     metrics: RunMetrics | None,
+    scorer: FactScorer | None,
 ) -> _Asked:
     """Sample one model after the other. LimitReachedError names the models that are finished."""
     asked = _Asked()
@@ -187,12 +222,17 @@ def _ask_models(
                 on_event=on_event,
                 metrics=metrics,
             )
+            annotations = _read_annotations(inputs.output / name / "annotations.jsonl")
+            if scorer is not None:
+                facts = scorer.judge(name, annotations, inputs.output / name)
+                asked.facts[name] = facts.judged
+                results += facts.results
         except LimitReachedError as error:
             done = ", ".join(asked.annotations) or "none"
             raise LimitReachedError(
                 f"{error}; models finished: {done} of {len(samples)}; no scores were written"
             ) from None
-        asked.add(name, _read_annotations(inputs.output / name / "annotations.jsonl"), results)
+        asked.add(name, annotations, results)
     return asked
 
 
@@ -244,6 +284,8 @@ def _write_results(
     inputs: EvaluationInputs,
     prepared: _Prepared,
     asked: _Asked,
+    *,
+    has_rule: bool,
 ) -> None:
     """Write scores.json and report.html."""
     scores = compare_models(
@@ -253,6 +295,8 @@ def _write_results(
         num_responses=max(sample.num_responses for sample in samples.values()),
         descriptions=config.descriptions,
     )
+    if config.factscore is not None:
+        scores = with_factscores(scores, asked.facts, config.factscore, has_rule=has_rule)
     write_json(inputs.output / "scores.json", scores)
     write_report(
         inputs.output / "report.html",

@@ -12,6 +12,8 @@ from pathlib import Path
 from annotator.calls.identity import AskedModel, identify_models
 from annotator.calls.store import Store
 from annotator.judging.config import AnnotateConfig
+from annotator.judging.facts.config import FactsConfig
+from annotator.judging.facts.run import STORE_KIND as FACTS_KIND
 from annotator.judging.make_judge import asks_a_model, make_judge
 from annotator.models.config import SampleConfig
 from annotator.models.make_backend import make_backend
@@ -19,11 +21,17 @@ from annotator.sampling.slots import REPLY_KIND
 
 
 def check_served(
-    samples: Mapping[str, SampleConfig], annotate: AnnotateConfig, store: Path, *, same_model: bool
+    samples: Mapping[str, SampleConfig],
+    annotate: AnnotateConfig,
+    store: Path,
+    *,
+    same_model: bool,
+    writer: tuple[str, FactsConfig | None] = ("", None),
 ) -> None:
     """Raise ConfigError if a server reports another model than in the last run with `store`.
 
-    Local models need no check: the digest of their files is in the key of each call.
+    `writer` is the model that writes facts, after the name of its section. Local models need no
+    check: the digest of their files is in the key of each call.
     """
     from annotator.judging.llm_judge import CALL_KIND
     from annotator.judging.runs.stored_replies import identify_judge
@@ -32,7 +40,9 @@ def check_served(
     is_judge_served = (
         asks_a_model(annotate) and annotate.llm is not None and annotate.llm.backend == "openai"
     )
-    if not store.exists() or not (served or is_judge_served):
+    section, facts = writer
+    is_writer_served = facts is not None and facts.backend == "openai"
+    if not store.exists() or not (served or is_judge_served or is_writer_served):
         return
     with Store(store) as calls:
         asked = [
@@ -51,4 +61,11 @@ def check_served(
                 make_judge(annotate, store=calls),
                 same_model=same_model,
                 count_serving=lambda: calls.count(CALL_KIND),
+            )
+        if facts is not None and is_writer_served:
+            identify_models(
+                calls,
+                [AskedModel(role=FACTS_KIND, setting=section, backend=make_backend(facts))],
+                same_model=same_model,
+                count_serving=lambda: calls.count(FACTS_KIND),
             )

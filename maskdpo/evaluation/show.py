@@ -12,6 +12,13 @@ from typing import Any
 
 import click
 
+from maskdpo.evaluation.factscore.show import (
+    HEADINGS,
+    PAIR_HEADINGS,
+    explain,
+    pair_rows,
+    score_rows,
+)
 from maskdpo.evaluation.words import conclude, p_value, percent, points
 from schemas.text.terminal import printable
 
@@ -44,11 +51,21 @@ def print_scores(path: Path) -> None:
         _print_table(
             ("difference, in points", "[95%]", "p", "questions"), map(_pair_cells, scores["pairs"])
         )
+    if "factscore" in scores:
+        _print_factscores(scores)
     click.echo("")
     for text in scores["warnings"]:
         _print(f"warning: {text}")
     for text in conclude(scores)[:1]:
         _print(text)
+
+
+def _print_factscores(scores: Mapping[str, Any]) -> None:
+    _print_table(HEADINGS, score_rows(scores["models"]))
+    for text in explain(scores):
+        _print(text)
+    if scores["factscore"]["pairs"]:
+        _print_table(PAIR_HEADINGS, pair_rows(scores["factscore"]["pairs"]))
 
 
 def _score_cells(name: str, row: Mapping[str, Any]) -> Sequence[str]:

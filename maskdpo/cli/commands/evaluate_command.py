@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from annotator.calls.usage import Limits
     from annotator.judging.config import AnnotateConfig
     from annotator.models.config import SampleConfig
+    from maskdpo.evaluation.config import EvaluateConfig
     from maskdpo.evaluation.run import EvaluationInputs
 
 
@@ -89,6 +90,7 @@ def command(
     from annotator.judging.make_judge import judge_prices
     from maskdpo.cli.progress import Progress
     from maskdpo.evaluation.config import EvaluateConfig
+    from maskdpo.evaluation.factscore.config import find_writer
     from maskdpo.evaluation.run import EvaluationInputs, run_evaluate, sample_configs
     from maskdpo.evaluation.show import print_scores
 
@@ -106,9 +108,12 @@ def command(
     _check_files(inputs, is_chosen=settings.questions is not None)
     samples = sample_configs(config, settings)
     if estimate_only:
-        _show_estimates(samples, annotate, inputs, run_store, retry_failed=retry_failed)
+        _show_estimates(settings, samples, annotate, inputs, run_store, retry_failed=retry_failed)
         return
-    announce_limits(limits, *(item.prices for item in samples.values()), *judge_prices(annotate))
+    prices = [item.prices for item in samples.values()]
+    writer = find_writer(settings.factscore, annotate)
+    prices += [writer.prices] if writer is not None else []
+    announce_limits(limits, *prices, *judge_prices(annotate))
     run_store.take_over()
     result = run_evaluate(
         settings,
@@ -126,6 +131,7 @@ def command(
 
 
 def _show_estimates(
+    settings: EvaluateConfig,
     samples: Mapping[str, SampleConfig],
     annotate: AnnotateConfig,
     inputs: EvaluationInputs,
@@ -137,7 +143,14 @@ def _show_estimates(
 
     with run_store.to_read() as calls:
         inputs = replace(inputs, run_store=calls)
-        show_estimates(estimate_evaluate(samples, annotate, inputs, retry_failed=retry_failed))
+        parts = estimate_evaluate(
+            samples,
+            annotate,
+            inputs,
+            factscore=settings.factscore,
+            retry_failed=retry_failed,
+        )
+        show_estimates(parts)
 
 
 def _check_files(inputs: EvaluationInputs, *, is_chosen: bool) -> None:

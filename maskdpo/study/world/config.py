@@ -67,7 +67,6 @@ class BaseConfig(Section):
 
     hidden_size: int = Field(default=128, ge=8, multiple_of=8, description="width of the model")
     num_layers: int = Field(default=3, ge=1, description="number of layers")
-    vocab_size: int = Field(default=1800, ge=300, description="maximum size of the vocabulary")
     num_steps: int = Field(default=900, ge=1, description="training steps")
     batch_size: int = Field(default=32, ge=1, description="answers per step")
     learning_rate: float = Field(default=3e-3, gt=0, description="maximum learning rate")
