@@ -20,7 +20,7 @@ HOME_KIND = 2
 class SupervisedConfig(Section):
     """The supervised stage, which ends when the model half believes the truth."""
 
-    max_steps: int = Field(default=400, ge=1, description="most steps, if no check ends it")
+    max_steps: int = Field(default=320, ge=1, description="most steps, if no check ends it")
     batch_size: int = Field(default=16, ge=1, description="answers per step, new each time")
     learning_rate: float = Field(default=1e-3, gt=0, description="constant rate after warm-up")
     warmup_steps: int = Field(default=10, ge=0, description="steps in which the rate rises")
@@ -30,7 +30,7 @@ class SupervisedConfig(Section):
         description="layers that train, from the last; None: all, with the embeddings, as always "
         "where the model starts from random weights",
     )
-    check_every: int = Field(default=50, ge=1, description="steps between checks and checkpoints")
+    check_every: int = Field(default=40, ge=1, description="steps between checks and checkpoints")
     check_responses: int = Field(default=1, ge=1, description="samples per person in a check")
     stop_at: float = Field(
         default=0.42, ge=0, le=1, description="share of true sentences at which training ends"
@@ -43,7 +43,7 @@ class PreferenceConfig(Section):
     """The preference runs: equal pairs and steps for every method."""
 
     learning_rate: float = Field(default=1e-3, gt=0, description="constant rate of the adapter")
-    steps: int = Field(default=24, ge=1, description="optimiser steps")
+    steps: int = Field(default=20, ge=1, description="optimiser steps")
     batch_size: int = Field(default=8, ge=1, description="pairs per step")
     max_pairs: int = Field(default=3, ge=1, description="pairs per person, widest margins first")
     beta: float = Field(default=0.1, gt=0, description="pull towards the base model (beta)")
@@ -76,7 +76,7 @@ class RealConfig(Section):
         default=4, ge=0, description="samples per unseen person for the KL from the base; 0: no KL"
     )
     max_tokens: int = Field(default=56, ge=1, description="maximum length of an answer, in tokens")
-    batch_size: int = Field(default=128, ge=1, description="answers sampled together")
+    batch_size: int = Field(default=256, ge=1, description="answers sampled together")
     dtype: Literal["bfloat16", "float32"] = Field(
         default="bfloat16",
         description="precision of computing and of the stored models; float32 where a CPU has no "
