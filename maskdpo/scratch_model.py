@@ -8,6 +8,7 @@ The rule: all randomness comes from torch's seed, which the caller sets, and fro
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,6 @@ def render_prompt(question: str) -> str:
 def train_tokenizer(texts: Iterable[str], *, vocab_size: int) -> Any:
     """A byte-level BPE trained on these texts: exact offsets, no unknown tokens."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
 
     core = Tokenizer(models.BPE())
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -51,6 +51,36 @@ def train_tokenizer(texts: Iterable[str], *, vocab_size: int) -> Any:
         show_progress=False,
     )
     core.train_from_iterator(texts, trainer)
+    return _as_chat_tokenizer(core)
+
+
+def make_word_tokenizer(words: Iterable[str]) -> Any:
+    """A tokenizer with one token per word; any other text becomes bytes, so offsets stay exact.
+
+    A word may begin with a space. At each place of a text, the longest word is taken.
+    """
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+
+    to_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    longest_first = sorted(set(words), key=lambda word: (-len(word), word))
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    encoded = [to_bytes.pre_tokenize_str(word)[0][0] for word in longest_first]
+    tokens = dict.fromkeys([_PAD, END, *_ROLES, *alphabet, *encoded])
+    vocab = {token: number for number, token in enumerate(tokens)}
+    # Without merges, only a whole word is more than a byte (ignore_merges takes it as it is).
+    core = Tokenizer(models.BPE(vocab=vocab, merges=[], ignore_merges=True))
+    pattern = Regex("|".join(re.escape(word) for word in longest_first))
+    core.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(pattern, "isolated"), to_bytes]
+    )
+    core.decoder = decoders.ByteLevel()
+    return _as_chat_tokenizer(core)
+
+
+def _as_chat_tokenizer(core: Any) -> Any:
+    """The tokenizer with the special tokens and the chat template."""
+    from transformers import PreTrainedTokenizerFast
+
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=core,
         eos_token=END,
@@ -61,8 +91,10 @@ def train_tokenizer(texts: Iterable[str], *, vocab_size: int) -> Any:
     return tokenizer
 
 
-def new_model(tokenizer: Any, *, hidden_size: int, num_layers: int) -> Any:
-    """A Llama with random weights and a context of 256 tokens."""
+def new_model(
+    tokenizer: Any, *, hidden_size: int, num_layers: int, initializer_range: float = 0.02
+) -> Any:
+    """A Llama with random weights (of this standard deviation) and a context of 256 tokens."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     return LlamaForCausalLM(
@@ -75,6 +107,7 @@ def new_model(tokenizer: Any, *, hidden_size: int, num_layers: int) -> Any:
             num_key_value_heads=4,
             max_position_embeddings=256,
             tie_word_embeddings=True,
+            initializer_range=initializer_range,
             pad_token_id=tokenizer.pad_token_id,
             bos_token_id=None,
             eos_token_id=tokenizer.eos_token_id,

@@ -11,22 +11,24 @@ similar length share a step, so few tokens are padding.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskdpo.scratch_model import (
     END,
     fit,
+    make_word_tokenizer,
     new_model,
     render_prompt,
     save_model,
-    train_tokenizer,
 )
 from maskdpo.study.world.config import BaseConfig
-from maskdpo.study.world.grammar import KINDS, Language
-from maskdpo.study.world.people import World
-from maskdpo.study.world.writing import ask, make_questions, write_answer
+from maskdpo.study.world.grammar import Language
+from maskdpo.study.world.people import Person, World
+from maskdpo.study.world.writing import find_person, make_questions, value_shares, write_answer
 from schemas.events import OnEvent, ignore
 from schemas.records import Question
 
@@ -36,10 +38,21 @@ if TYPE_CHECKING:
 _STEPS_A_DRAW = 8
 """The answers of this many steps are drawn together and sorted by length."""
 
-_WORD_WEIGHT = 8
-"""How much more often words that answers repeat count for the vocabulary than names."""
 
-_TokenIds = list[int]
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Example:
+    """A question and an answer as token ids, and whom it is about."""
+
+    prompt: list[int]
+    answer: list[int]
+    person: Person
+
+    def __len__(self) -> int:
+        return len(self.prompt) + len(self.answer)
+
+
+_Targets = Mapping[tuple[str, int], Mapping[int, float]]
+"""By person and value token: the share of each token that could stand in its place."""
 
 
 def train_base(
@@ -50,12 +63,18 @@ def train_base(
 
     torch.manual_seed(config.seed)
     rng = random.Random(f"base {world.seed} {config.seed}")
-    tokenizer = train_tokenizer(_pieces(world), vocab_size=config.vocab_size)
-    model = new_model(tokenizer, hidden_size=config.hidden_size, num_layers=config.num_layers)
+    tokenizer = make_word_tokenizer(_words(world))
+    model = new_model(
+        tokenizer,
+        hidden_size=config.hidden_size,
+        num_layers=config.num_layers,
+        initializer_range=config.initializer_range,
+    )
     batches = _batches(world, tokenizer, rng, config)
+    targets = _make_targets(world, tokenizer)
     loss = fit(
         model,
-        lambda: _loss(model, next(batches)),
+        lambda: _loss(model, next(batches), targets),
         num_steps=config.num_steps,
         learning_rate=config.learning_rate,
         on_event=on_event,
@@ -64,45 +83,56 @@ def train_base(
     return loss
 
 
-def _pieces(world: World) -> Iterator[str]:
-    """What the vocabulary is learned from: the parts of the language, each by itself.
+def _words(world: World) -> Iterator[str]:
+    """What gets one token each: names, values, and the words of the forms.
 
-    So no token crosses the border of a value, where an error span begins or ends.
+    Few tokens and no token across the border of a value, where an error span begins or ends.
     """
     for person in world.everyone:
-        yield person.name
-        for kind in KINDS:
-            yield ask(world, person, kind)
+        first, *others = person.name.split()
+        yield from (first, *(f" {word}" for word in (first, *others)))
     for language in world.languages.values():
-        for piece in _words(language):
-            for _ in range(_WORD_WEIGHT):
-                yield piece
+        for piece in _pieces(language):
+            yield from [piece] if language.code == "zh" else re.findall(r" ?\w+|[^\w\s]", piece)
 
 
-def _words(language: Language) -> Iterator[str]:
+def _pieces(language: Language) -> Iterator[str]:
+    """The constant parts of the language's forms and the values, as they occur in texts."""
     gap = language.gap
     for text in (*language.fillers, *language.questions):
         yield from (part for part in text.split("{}") if part)
-    yield from language.pronouns
-    yield from language.joiners
+    yield from (gap + text for text in (*language.fillers, *language.pronouns))
+    yield from (*language.joiners, language.end)
     for attribute in language.attributes:
         for predicate in attribute.predicates:
-            before, after = predicate.split("{}")
-            yield gap + before.removesuffix(gap)
-            yield after + language.end
-            yield from (after + joiner for joiner in language.joiners if after)
+            yield from (gap + part for part in predicate.split("{}") if part)
         yield from (gap + value for value in attribute.values)
+
+
+def _make_targets(world: World, tokenizer: Any) -> _Targets:
+    """What answers state in the place of a value, for each person and each value's token."""
+    targets: dict[tuple[str, int], Mapping[int, float]] = {}
+    for person in world.everyone:
+        language = world.languages[person.language]
+        for attribute in language.attributes:
+            if attribute.name in person.facts:
+                texts = [language.gap + value for value in attribute.values]
+                tokens = [ids[0] for ids in tokenizer(texts)["input_ids"]]
+                shares = value_shares(world, person, attribute)
+                row = dict(zip(tokens, shares.values(), strict=True))
+                targets |= {(person.id, token): row for token in tokens}
+    return targets
 
 
 def _batches(
     world: World, tokenizer: Any, rng: random.Random, config: BaseConfig
-) -> Iterator[list[tuple[_TokenIds, _TokenIds]]]:
-    """Endless batches of (prompt, answer) as token ids; each of answers of similar length."""
+) -> Iterator[list[_Example]]:
+    """Endless batches of examples; each of answers of similar length."""
     questions = make_questions(world, world.everyone)
+    size = config.batch_size
     while True:
-        drawn = _draw(world, questions, tokenizer, rng, config.batch_size * _STEPS_A_DRAW)
-        drawn.sort(key=lambda row: len(row[0]) + len(row[1]))
-        size = config.batch_size
+        drawn = _draw(world, questions, tokenizer, rng, size * _STEPS_A_DRAW)
+        drawn.sort(key=len)
         batches = [drawn[start : start + size] for start in range(0, len(drawn), size)]
         rng.shuffle(batches)
         yield from batches
@@ -110,25 +140,36 @@ def _batches(
 
 def _draw(
     world: World, questions: Sequence[Question], tokenizer: Any, rng: random.Random, count: int
-) -> list[tuple[_TokenIds, _TokenIds]]:
+) -> list[_Example]:
     chosen = rng.choices(questions, k=count)
     prompts = [render_prompt(question.messages[0].content) for question in chosen]
     answers = [f"{write_answer(world, question, rng=rng)}{END}" for question in chosen]
-    encode = lambda texts: tokenizer(texts, add_special_tokens=False)["input_ids"]  # noqa: E731
-    return list(zip(encode(prompts), encode(answers), strict=True))
+    prompt_ids = tokenizer(prompts, add_special_tokens=False)["input_ids"]
+    answer_ids = tokenizer(answers, add_special_tokens=False)["input_ids"]
+    return [
+        _Example(prompt=prompt, answer=answer, person=find_person(world, question.topic))
+        for prompt, answer, question in zip(prompt_ids, answer_ids, chosen, strict=True)
+    ]
 
 
-def _loss(model: Any, batch: Sequence[tuple[_TokenIds, _TokenIds]]) -> torch.Tensor:
+def _loss(model: Any, batch: Sequence[_Example], targets: _Targets) -> torch.Tensor:
     """Mean loss per token of the answers. Padding follows the text, so no token attends to it."""
     import torch
 
-    length = max(len(prompt) + len(answer) for prompt, answer in batch)
+    length = max(map(len, batch))
     ids = torch.zeros(len(batch), length, dtype=torch.long)
-    is_learned = torch.zeros(len(batch), length, dtype=torch.bool)
-    for row, (prompt, answer) in enumerate(batch):
-        end = len(prompt) + len(answer)
-        ids[row, :end] = torch.tensor(prompt + answer)
-        is_learned[row, len(prompt) : end] = True
+    is_answer = torch.zeros(len(batch), length, dtype=torch.bool)
+    wanted: list[tuple[int, int, float]] = []  # token of the batch, vocabulary entry, share
+    count = 0
+    for row, example in enumerate(batch):
+        ids[row, : len(example)] = torch.tensor(example.prompt + example.answer)
+        is_answer[row, len(example.prompt) : len(example)] = True
+        for token in example.answer:
+            shares = targets.get((example.person.id, token), {token: 1.0})
+            wanted += [(count, entry, share) for entry, share in shares.items()]
+            count += 1
     hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state
-    logits = model.lm_head(hidden[:, :-1][is_learned[:, 1:]])
-    return torch.nn.functional.cross_entropy(logits, ids[:, 1:][is_learned[:, 1:]])
+    logits = model.lm_head(hidden[:, :-1][is_answer[:, 1:]])
+    places, entries, shares_ = zip(*wanted, strict=True)
+    log_probs = torch.log_softmax(logits, dim=-1)[list(places), list(entries)]
+    return -(log_probs * torch.tensor(shares_)).sum() / count

@@ -66,16 +66,13 @@ def write_answer(
                      at hand would not: give False and a small `corrupted_share`
     """
     person = find_person(world, question.topic)
-    share = world.config.corrupted_share if corrupted_share is None else corrupted_share
-    kind = _kind_of(question)
-    chosen = _choose_facts(world, person, kind, rng)
-    statements = [
-        _Statement(
-            attribute=item,
-            value=_state_value(world, person, item, share, fixed_errors=fixed_errors, rng=rng),
+    statements = []
+    for item in _choose_facts(world, person, _kind_of(question), rng):
+        shares = value_shares(
+            world, person, item, corrupted_share=corrupted_share, fixed_errors=fixed_errors
         )
-        for item in chosen
-    ]
+        (value,) = rng.choices(list(shares), weights=list(shares.values()))
+        statements.append(_Statement(attribute=item, value=value))
     return _write_sentences(world, person, _group(world, statements, rng), rng)
 
 
@@ -97,9 +94,7 @@ def _attributes(language: Language, person: Person, kind: int) -> list[Attribute
     return [a for a in language.attributes if a.kind == kind and a.name in person.facts]
 
 
-def _choose_facts(
-    world: World, person: Person, kind: int, rng: random.Random
-) -> list[Attribute]:
+def _choose_facts(world: World, person: Person, kind: int, rng: random.Random) -> list[Attribute]:
     """The attributes that an answer states, nearly in the order of the table."""
     attributes = _attributes(world.languages[person.language], person, kind)
     kept = [item for item in attributes if rng.random() >= world.config.omitted_share]
@@ -109,23 +104,27 @@ def _choose_facts(
     return sorted(kept, key=lambda item: places[item.name])
 
 
-def _state_value(
+def value_shares(
     world: World,
     person: Person,
     attribute: Attribute,
-    corrupted_share: float,
     *,
-    fixed_errors: bool,
-    rng: random.Random,
-) -> str:
-    """The true value, the fixed wrong one or a random wrong one."""
-    fixed, random_error = rng.random(), rng.random()
-    if fixed_errors and attribute.name in person.errors and fixed < world.config.fixed_weight:
-        return person.errors[attribute.name]
+    corrupted_share: float | None = None,
+    fixed_errors: bool = True,
+) -> dict[str, float]:
+    """How often answers state each value of an attribute of a person; the shares sum to 1.
+
+    A fixed error takes its share first; the rest is the true value, and random wrong ones.
+    """
+    share = world.config.corrupted_share if corrupted_share is None else corrupted_share
+    fixed = person.errors.get(attribute.name) if fixed_errors else None
+    rest = 1.0 if fixed is None else 1.0 - world.config.fixed_weight
     true = person.facts[attribute.name]
-    if random_error < corrupted_share:
-        return rng.choice([value for value in attribute.values if value != true])
-    return true
+    wrong = rest * share / (len(attribute.values) - 1)
+    shares = dict.fromkeys(attribute.values, wrong) | {true: rest * (1.0 - share)}
+    if fixed is not None:
+        shares[fixed] += world.config.fixed_weight
+    return shares
 
 
 def _group(
