@@ -64,6 +64,7 @@ from mutant_table_skills import SKILLS
 from mutant_table_span_formats import SPAN_FORMATS
 from mutant_table_span_likelihood import SPAN_LIKELIHOOD
 from mutant_table_store import STORED
+from mutant_table_study_lab import STUDY_LAB
 from mutant_table_study_real import STUDY_REAL
 
 PROCESSES = "test_processes.py::test_two_processes_train_what_one_trains"
@@ -579,6 +580,7 @@ MUTANTS = [
     *SPAN_LIKELIHOOD,
     *MERGED,
     *STORED,
+    *STUDY_LAB,
     *STUDY_REAL,
     *LEXICAL,
     *PACKAGING,

@@ -11,7 +11,7 @@ JUDGE = f"{KINDS}::test_the_judge_errs_as_often_as_asked_and_knows_it"
 NULL = f"{KINDS}::test_what_has_no_value_is_null"
 CHOICE = f"{KINDS}::test_a_data_set_of_some_topics_questions_and_pairs"
 PREFIX = f"{KINDS}::test_fewer_steps_are_a_prefix_of_more"
-RATIOS = f"{KINDS}::test_log_ratios_equal_those_of_one_response_at_a_time"
+RATIOS = f"{KINDS}::test_divergence_equals_that_of_one_response_at_a_time"
 RUN = f"{LAB}::test_a_run_does_what_is_missing_and_reports_it"
 KILLED = f"{LAB}::test_a_worker_that_is_killed_is_reported_and_the_next_run_continues"
 ENDED = f"{LAB}::test_a_program_that_is_killed_loses_only_what_was_in_progress"
@@ -185,7 +185,8 @@ STUDY_LAB = [
             "if False else []",
             RATIOS,
         ),
-        ("reference-added", "(-1.0, reference)", "(1.0, reference)", RATIOS),
+        ("reference-first", "policy_BTV - reference_BTV", "reference_BTV - policy_BTV", RATIOS),
+        ("not-weighted", "policy_BTV.exp() * ratios_BTV", "ratios_BTV", RATIOS),
         (
             "error-without-topics",
             "sums.get(topic, 0.0) + value",

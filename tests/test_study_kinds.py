@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from maskdpo.study.lab.divergence import log_ratios, mean_with_error
+from maskdpo.study.lab.divergence import mean_with_error, measure_divergence
 from maskdpo.study.lab.masks import describe_masks, shuffle_masks
 from maskdpo.study.lab.noise import add_noise
 from maskdpo.study.lab.results import read_result
@@ -165,7 +165,7 @@ def test_pieces_of_a_sentence_count_as_one_sentence() -> None:
 # Scores.
 
 
-def row(topic: str, *, true: int, false: int, log_ratio: float = 0.0) -> ResponseRow:
+def row(topic: str, *, true: int, false: int, kl: float = 0.0) -> ResponseRow:
     return ResponseRow(
         id="r",
         question_id="q",
@@ -177,15 +177,16 @@ def row(topic: str, *, true: int, false: int, log_ratio: float = 0.0) -> Respons
         false_facts=false,
         abstained=int(not true + false),
         num_tokens=10,
-        log_ratio=log_ratio,
+        kl=kl,
+        log_ratio=2 * kl,
     )
 
 
 def test_a_score_by_hand() -> None:
     rows = [
-        row("a", true=1, false=3, log_ratio=1.0),
-        row("a", true=0, false=0, log_ratio=2.0),
-        row("b", true=2, false=0, log_ratio=6.0),
+        row("a", true=1, false=3, kl=1.0),
+        row("a", true=0, false=0, kl=2.0),
+        row("b", true=2, false=0, kl=6.0),
     ]
     found = summarize(rows)
     assert found["topics"]["a"] == {
@@ -203,7 +204,9 @@ def test_a_score_by_hand() -> None:
     assert found["mean_facts"] == 2.0 and found["mean_tokens"] == 10.0
     # Differences from the mean 3: -2 - 1 for a, 3 for b.
     assert found["kl"] == 3.0 and found["kl_error"] == pytest.approx(math.sqrt(2 * 18) / 3)
-    assert summarize(rows, has_divergence=False)["kl"] is None
+    assert found["log_ratio"] == 6.0
+    colder = summarize(rows, has_divergence=False)
+    assert colder["kl"] is colder["kl_error"] is colder["log_ratio"] is None
 
 
 @pytest.mark.parametrize("rows", [[], [row("a", true=0, false=0)] * 3], ids=["none", "abstained"])
@@ -362,25 +365,31 @@ def test_a_score_of_no_responses_is_null(lab: Path) -> None:
     assert values["kl"] is None and values["true_share"] is None
 
 
-def test_log_ratios_equal_those_of_one_response_at_a_time(lab: Path) -> None:
+def test_divergence_equals_that_of_one_response_at_a_time(lab: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     trained = do(lab, score(model(4)))
-    folders = [do(lab, task).folder / "model" for task in (model(4), BASE)]
+    policy, reference = (do(lab, task).folder / "model" for task in (model(4), BASE))
     responses = read_records(trained.folder / "responses.jsonl", Response)[:5]
     responses.append(responses[0].model_copy(update={"text": "abc", "finish_reason": "stop"}))
-    tokenizer = AutoTokenizer.from_pretrained(folders[0])
-    networks = [AutoModelForCausalLM.from_pretrained(folder) for folder in folders]
-    for response, found in zip(responses, log_ratios(*folders, responses), strict=True):
+    tokenizer = AutoTokenizer.from_pretrained(policy)
+    networks = [AutoModelForCausalLM.from_pretrained(folder) for folder in (policy, reference)]
+    for response, found in zip(
+        responses, measure_divergence(policy, reference, responses), strict=True
+    ):
         messages = [message.model_dump() for message in response.prompt]
         prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True)["input_ids"]
         answer = tokenizer(response.text)["input_ids"]
         answer += [tokenizer.eos_token_id] * (response.finish_reason == "stop")
         assert found.num_tokens == len(answer)
-        sums = []
-        for network in networks:
-            with torch.no_grad():
-                logps = network(torch.tensor([prompt + answer])).logits[0].log_softmax(-1)
-            sums.append(sum(logps[len(prompt) + at - 1, id] for at, id in enumerate(answer)))
-        assert found.value == pytest.approx(float(sums[0] - sums[1]), abs=1e-3)
+        with torch.no_grad():
+            ours, theirs = (
+                network(torch.tensor([prompt + answer])).logits[0, len(prompt) - 1 : -1]
+                for network in networks
+            )
+        ours, theirs = ours.log_softmax(-1), theirs.log_softmax(-1)
+        ratio = sum(float(ours[at, id] - theirs[at, id]) for at, id in enumerate(answer))
+        assert found.log_ratio == pytest.approx(ratio, abs=1e-3)
+        kl = torch.nn.functional.kl_div(theirs, ours, reduction="sum", log_target=True)
+        assert found.kl == pytest.approx(float(kl), abs=1e-3)

@@ -1,7 +1,7 @@
 """A judge that errs, and knows how likely it errs: exact labels in, noisy ones out.
 
 Each sentence has its own error probability p, drawn from 0.5 * Beta(a, b) with the mean that is
-given. It is never above 0.5, since such a judge would give the other label. The label is flipped
+given. Its limit is 0.5: with more, the other label would be likelier. The label is flipped
 with probability p, and the verdict's confidence is 1 - p. So the judge is calibrated: among the
 verdicts with confidence c, the share c is right.
 

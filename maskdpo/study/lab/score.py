@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import Field
 
 from maskdpo.study.lab.base import MODEL
-from maskdpo.study.lab.divergence import LogRatio, log_ratios, mean_with_error
+from maskdpo.study.lab.divergence import Divergence, mean_with_error, measure_divergence
 from maskdpo.study.lab.results import read_all
 from maskdpo.study.lab.samples import NAME, People, sample
 from maskdpo.study.lab.task import Job
@@ -51,8 +51,8 @@ class ScoreSettings(Section):
 class ResponseRow(Record):
     """A response compared with the truth: numbers of sentences, of atomic facts and of tokens.
 
-    abstained   1 for a response without any fact, else 0
-    log_ratio   log pi(y) - log ref(y) in nats
+    abstained       1 for a response without any fact, else 0
+    kl, log_ratio   estimates of the divergence from the base in nats (`divergence`)
     """
 
     id: str
@@ -65,6 +65,7 @@ class ResponseRow(Record):
     false_facts: int
     abstained: int
     num_tokens: int
+    kl: float
     log_ratio: float
 
 
@@ -82,8 +83,8 @@ def run(job: Job) -> dict[str, Any]:
         temperature=settings.temperature,
     )
     responses = read_all(job.folder / NAME, Response)
-    ratios = log_ratios(policy, reference, responses)
-    rows = [_row(world, *both) for both in zip(responses, ratios, strict=True)]
+    found = measure_divergence(policy, reference, responses)
+    rows = [_row(world, *both) for both in zip(responses, found, strict=True)]
     write_records(job.folder / ROWS, rows)
     return summarize(rows, has_divergence=settings.temperature == 1.0)
 
@@ -95,13 +96,14 @@ def summarize(rows: Sequence[ResponseRow], *, has_divergence: bool = True) -> di
     true_share      mean over the responses with facts of true facts / facts (FActScore without a
                     length penalty, arXiv 2305.14251)
     sentence_score  mean over the topics of correct / (correct + hallucinated) sentences
-    kl              the divergence from the base in nats per response, with its standard error
+    kl, kl_error    the divergence from the base in nats per response, with its standard error
+    log_ratio       the same from the sampled tokens alone: as a check, with more variance
     """
     topics: dict[str, list[ResponseRow]] = {}
     for row in rows:
         topics.setdefault(row.topic, []).append(row)
     sums = {topic: _sum(own) for topic, own in sorted(topics.items())}
-    kl, error = mean_with_error([row.log_ratio for row in rows], [row.topic for row in rows])
+    kl, error = mean_with_error([row.kl for row in rows], [row.topic for row in rows])
     return {
         "num_responses": len(rows),
         "topics": sums,
@@ -112,10 +114,11 @@ def summarize(rows: Sequence[ResponseRow], *, has_divergence: bool = True) -> di
         "mean_tokens": _mean(rows, lambda row: row.num_tokens),
         "kl": kl if has_divergence else None,
         "kl_error": error if has_divergence else None,
+        "log_ratio": _mean(rows, lambda row: row.log_ratio) if has_divergence else None,
     }
 
 
-def _row(world: Any, response: Response, ratio: LogRatio) -> ResponseRow:
+def _row(world: Any, response: Response, found: Divergence) -> ResponseRow:
     counts = score_labels(item.verdict.label for item in label(world, response).sentences)
     facts = facts_of(world, response)
     num_true = sum(fact.is_true for fact in facts)
@@ -129,8 +132,9 @@ def _row(world: Any, response: Response, ratio: LogRatio) -> ResponseRow:
         true_facts=num_true,
         false_facts=len(facts) - num_true,
         abstained=int(not facts),
-        num_tokens=ratio.num_tokens,
-        log_ratio=ratio.value,
+        num_tokens=found.num_tokens,
+        kl=found.kl,
+        log_ratio=found.log_ratio,
     )
 
 
