@@ -62,6 +62,7 @@ from mutant_table_show import SHOWN
 from mutant_table_span_formats import SPAN_FORMATS
 from mutant_table_span_likelihood import SPAN_LIKELIHOOD
 from mutant_table_store import STORED
+from mutant_table_study_world import STUDY_WORLD
 
 PROCESSES = "test_processes.py::test_two_processes_train_what_one_trains"
 
@@ -574,6 +575,7 @@ MUTANTS = [
     *SPAN_LIKELIHOOD,
     *MERGED,
     *STORED,
+    *STUDY_WORLD,
     *LEXICAL,
     *PACKAGING,
     *ASKED_SPANS,

@@ -78,6 +78,7 @@ def train_base(
         num_steps=config.num_steps,
         learning_rate=config.learning_rate,
         on_event=on_event,
+        fused=True,
     )
     save_model(model, tokenizer, output)
     return loss

@@ -69,10 +69,14 @@ class BaseConfig(Section):
 
     hidden_size: int = Field(default=128, ge=8, multiple_of=8, description="width of the model")
     num_layers: int = Field(default=3, ge=1, description="number of layers")
-    num_steps: int = Field(default=900, ge=1, description="training steps")
-    batch_size: int = Field(default=32, ge=1, description="answers per step")
+    num_steps: int = Field(default=2500, ge=1, description="training steps")
+    batch_size: int = Field(
+        default=8, ge=1, description="answers per step; facts are learned by steps, not by tokens"
+    )
     learning_rate: float = Field(default=3e-3, gt=0, description="maximum learning rate")
     initializer_range: float = Field(
-        default=0.02, gt=0, description="standard deviation of the initial weights"
+        default=0.08,
+        gt=0,
+        description="standard deviation of the initial weights; 0.02 learns more slowly",
     )
     seed: int = Field(default=0, ge=0, description="seed of weights and training texts")

@@ -31,7 +31,7 @@ JUDGE = "world"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fact:
-    """An atomic fact of a response: `text[start:end]` states it. A fact stated twice counts twice."""
+    """An atomic fact: `text[start:end]` of a response states it. Stated twice, it counts twice."""
 
     start: int
     end: int
