@@ -52,7 +52,7 @@ class _Example:
 
 
 _Targets = Mapping[tuple[str, int], Mapping[int, float]]
-"""By person and value token: the share of each token that could stand in its place."""
+"""By person and value token: the share of each token that could be in its place."""
 
 
 def train_base(

@@ -34,7 +34,7 @@ class WorldConfig(Section):
         default=12, ge=2, le=14, description="values that an attribute can have in one world"
     )
     corrupted_share: Share = Field(
-        default=0.4, description="share of random wrong values, drawn anew for each answer"
+        default=0.4, description="share of random wrong values, drawn again for each answer"
     )
     fixed_share: Share = Field(
         default=0.3,
@@ -68,7 +68,7 @@ class BaseConfig(Section):
     """Size and training of a base model; another seed or size makes another model."""
 
     hidden_size: int = Field(default=128, ge=8, multiple_of=8, description="width of the model")
-    num_layers: int = Field(default=3, ge=1, description="number of layers")
+    num_layers: int = Field(default=2, ge=1, description="number of layers")
     num_steps: int = Field(default=2500, ge=1, description="training steps")
     batch_size: int = Field(
         default=8, ge=1, description="answers per step; facts are learned by steps, not by tokens"
