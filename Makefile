@@ -11,6 +11,8 @@ ARGS   ?=
 INDEX  := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 PIP    := $(VENV)/bin/python -m pip install --disable-pip-version-check -q $(INDEX) -c constraints.txt
 RUN     = $(VENV)/bin/maskdpo $@ $(if $(CONFIG),--config $(CONFIG)) $(ARGS)
+# Processes of make test; a file's tests share one, because they share servers and models.
+PROCESSES ?= 2
 DEPS   := pyproject.toml constraints.txt
 # Which vllm make setup-vllm installs: gpu if an NVIDIA driver is found, else cpu.
 VLLM   ?= $(if $(shell command -v nvidia-smi),gpu,cpu)
@@ -30,7 +32,7 @@ GPU    ?= 0
 KV_GIB  = $(firstword $(shell awk '/^MemAvailable/ {g = int($$2 / 4194304)} END {print (g > 1 ? g : 1)}' /proc/meminfo 2>/dev/null || echo 1))
 SERVE_cpu = --dtype float32 --no-enable-chunked-prefill --enforce-eager --gpu-memory-utilization 0.3
 
-.PHONY: help setup setup-dev setup-vllm demo test test-faults test-desk test-ray test-vllm test-real-models mutants serve-judge need-model check format clean
+.PHONY: help setup setup-dev setup-vllm demo study study-real test test-faults test-desk test-ray test-vllm test-real-models mutants serve-judge need-model check format clean
 .PHONY: serve review domain ingest questions sample annotate import agreement show build merge validate export push train evaluate forget recipes doctor schema
 
 help:                             ## print this list
@@ -46,6 +48,8 @@ setup-vllm: .venv-vllm/.ready     ## an environment for serving with vllm, which
 
 demo: $(VENV)/.train              ## the complete pipeline in a closed world, on a CPU, in a few minutes
 	@$(RUN)
+study: $(VENV)/.train             ## the paper's claims in closed worlds, on a CPU, in hours (ARGS="methods --quick": 15 minutes)
+	@$(VENV)/bin/maskdpo study $(or $(ARGS),all)
 domain: $(VENV)/.train            ## your own domain (ARGS="new NAME", ARGS="check NAME")
 	@$(VENV)/bin/maskdpo domain $(ARGS) $(if $(CONFIG),--config $(CONFIG))
 ingest: $(VENV)/.train            ## a folder (ARGS=papers) -> documents.jsonl
@@ -89,8 +93,8 @@ doctor: $(VENV)/.train            ## what is installed and what is missing; with
 schema: $(VENV)/.train            ## print the JSON Schema of a record or a run config (ARGS=annotation, ARGS=config)
 	@$(VENV)/bin/maskdpo schema $(ARGS)
 
-test: $(VENV)/.dev                ## all tests
-	@$(VENV)/bin/python -m pytest $(ARGS)
+test: $(VENV)/.dev                ## all tests, in two processes (PROCESSES=1 for one; ARGS="-k masks" for some)
+	@$(VENV)/bin/python -m pytest -n $(PROCESSES) --dist loadfile $(ARGS)
 test-faults: $(VENV)/.dev         ## slow tests of kills and faults (some minutes)
 	@$(VENV)/bin/python -m pytest -s tests/faults $(ARGS)
 test-desk: $(VENV)/.dev           ## all tests of the review desk, the slow ones in a real browser too
@@ -102,6 +106,9 @@ test-vllm: .venv-vllm/.ready      ## the tests against a real vllm, on a CPU or 
 test-real-models: $(VENV)/.dev    ## a real small model as judge, also behind Ray, on a CPU
 	@$(MAKE) -s .venv-real/.ready || echo "$(NO_REAL)"
 	@REAL_MODELS=.venv-real HF_HUB_OFFLINE=1 $(VENV)/bin/python -m pytest -rs tests/real_models $(ARGS)
+study-real: $(VENV)/.train        ## the study with a real small model, on a CPU (hours; resumes; ARGS="--quick" for minutes)
+	@$(MAKE) -s .venv-real/.ready && $(PIP) -e '.[gguf]'
+	@$(VENV)/bin/python benchmarks/study_real.py --gguf .venv-real --output runs/study-real $(ARGS)
 mutants: $(VENV)/.dev             ## small faults in the code: does a test fail for each? (hours; ARGS=loss.py for some)
 	@$(VENV)/bin/python tests/mutants.py $(ARGS)
 serve-judge: need-model .venv-vllm/.ready  ## a vllm server, one per GPU (MODEL=folder NAME=served-name PORT=8000 GPU=0)

@@ -23,6 +23,7 @@ _REF = "#/$defs/{name}"
 # (section class, setting) -> a further form that its validator reads.
 _SHORT_FORMS: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("ModelConfig", "prices"): {"const": 0, "description": "nothing is paid"},
+    ("EvaluateConfig", "factscore"): {"type": "boolean", "description": "with its defaults"},
     ("TrainConfig", "evaluate"): {"const": False, "description": "no"},
     ("TrainConfig", "save"): {"const": False, "description": "no"},
     ("TrainConfig", "report_to"): {"$ref": "items", "description": "one tracker"},

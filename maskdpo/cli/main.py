@@ -32,10 +32,12 @@ STAGES = {
     "push": "Push a data set or model to the Hub: one commit, private unless you give --public.",
     "train": "Train a model with Mask-DPO on a built data set.",
     "evaluate": "Sample from models, annotate, score, compare and plot.",
+    "skills": "Measure other skills of models (GSM8K, MATH, ...) with lm-eval.",
 }
 # What looks at files, checks, exports or removes: maskdpo/cli/tools.
 TOOLS = {
     "demo": "Run the complete pipeline in a closed world, on a CPU, with built-in settings.",
+    "study": "Test the claims of Mask-DPO in closed worlds, with intervals, on a CPU.",
     "serve": "Serve annotations over HTTP: single responses, and jobs that survive a crash.",
     "review": "Review sentences and pairs in a browser, by keyboard, alone or with others.",
     "show": "Show annotations, pairs or responses: marked sentences, evidence, masks.",

@@ -12,14 +12,21 @@ from pathlib import Path
 from annotator.calls.identity import AskedModel, identify_models
 from annotator.calls.store import Store
 from annotator.judging.config import AnnotateConfig
+from annotator.judging.facts.run import STORE_KIND as FACTS_KIND
 from annotator.judging.make_judge import asks_a_model, make_judge
 from annotator.models.config import SampleConfig
 from annotator.models.make_backend import make_backend
 from annotator.sampling.slots import REPLY_KIND
+from maskdpo.evaluation.factscore.config import Writer
 
 
 def check_served(
-    samples: Mapping[str, SampleConfig], annotate: AnnotateConfig, store: Path, *, same_model: bool
+    samples: Mapping[str, SampleConfig],
+    annotate: AnnotateConfig,
+    store: Path,
+    *,
+    same_model: bool,
+    writer: Writer | None = None,
 ) -> None:
     """Raise ConfigError if a server reports another model than in the last run with `store`.
 
@@ -32,7 +39,9 @@ def check_served(
     is_judge_served = (
         asks_a_model(annotate) and annotate.llm is not None and annotate.llm.backend == "openai"
     )
-    if not store.exists() or not (served or is_judge_served):
+    if writer is not None and writer.config.backend != "openai":
+        writer = None
+    if not store.exists() or not (served or is_judge_served or writer):
         return
     with Store(store) as calls:
         asked = [
@@ -51,4 +60,12 @@ def check_served(
                 make_judge(annotate, store=calls),
                 same_model=same_model,
                 count_serving=lambda: calls.count(CALL_KIND),
+            )
+        if writer is not None:
+            backend = make_backend(writer.config)
+            identify_models(
+                calls,
+                [AskedModel(role=FACTS_KIND, setting=writer.section, backend=backend)],
+                same_model=same_model,
+                count_serving=lambda: calls.count(FACTS_KIND),
             )

@@ -1,0 +1,1 @@
+"""The five experiments of the study, and the choice of learning rates before them."""

@@ -1,0 +1,1 @@
+"""The lab: tasks with content keys, done in worker processes; a rerun continues."""

@@ -1,0 +1,15 @@
+"""The sizes of the study, and the rates that its tuning chose."""
+
+from __future__ import annotations
+
+from maskdpo.study.arms import Setup
+
+QUICK_WORLDS = 3
+# Chosen on the tuning worlds; docs/study/tuning.md has the grid.
+QUICK_RATES = {"dpo": 1e-4, "mask_dpo": 1e-4, "span_masks": 1e-4, "random_masks": 1e-4}
+
+
+def make_setup(*, quick: bool) -> Setup:
+    """The study's sizes; `quick`: two points of each path instead of three."""
+    setup = Setup()
+    return Setup(steps=setup.steps[1:]) if quick else setup
