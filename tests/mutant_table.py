@@ -66,6 +66,7 @@ from mutant_table_span_likelihood import SPAN_LIKELIHOOD
 from mutant_table_store import STORED
 from mutant_table_study_lab import STUDY_LAB
 from mutant_table_study_real import STUDY_REAL
+from mutant_table_study_world import STUDY_WORLD
 
 PROCESSES = "test_processes.py::test_two_processes_train_what_one_trains"
 
@@ -581,6 +582,7 @@ MUTANTS = [
     *MERGED,
     *STORED,
     *STUDY_LAB,
+    *STUDY_WORLD,
     *STUDY_REAL,
     *LEXICAL,
     *PACKAGING,

@@ -257,7 +257,7 @@ def test_an_empty_response_has_no_sentence() -> None:
 
 
 def test_a_topic_of_another_world_is_refused() -> None:
-    with pytest.raises(KeyError, match="'xx' is no person of the world with seed 3"):
+    with pytest.raises(KeyError, match="'xx' is not a person of the world with seed 3"):
         find_person(WORLD, "xx")
     with pytest.raises(ConfigError, match="less than num_people"):
         WorldConfig.parse({"num_people": 8, "num_unseen": 8}, where="test")

@@ -52,7 +52,7 @@ class _Example:
 
 
 _Targets = Mapping[tuple[str, int], Mapping[int, float]]
-"""By person and value token: the share of each token that could stand in its place."""
+"""By person and value token: the share of each token that could be in its place."""
 
 
 def train_base(
@@ -78,6 +78,7 @@ def train_base(
         num_steps=config.num_steps,
         learning_rate=config.learning_rate,
         on_event=on_event,
+        fused=True,
     )
     save_model(model, tokenizer, output)
     return loss

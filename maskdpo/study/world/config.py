@@ -34,7 +34,7 @@ class WorldConfig(Section):
         default=12, ge=2, le=14, description="values that an attribute can have in one world"
     )
     corrupted_share: Share = Field(
-        default=0.4, description="share of random wrong values, drawn anew for each answer"
+        default=0.4, description="share of random wrong values, drawn again for each answer"
     )
     fixed_share: Share = Field(
         default=0.3,
@@ -68,11 +68,15 @@ class BaseConfig(Section):
     """Size and training of a base model; another seed or size makes another model."""
 
     hidden_size: int = Field(default=128, ge=8, multiple_of=8, description="width of the model")
-    num_layers: int = Field(default=3, ge=1, description="number of layers")
-    num_steps: int = Field(default=900, ge=1, description="training steps")
-    batch_size: int = Field(default=32, ge=1, description="answers per step")
+    num_layers: int = Field(default=2, ge=1, description="number of layers")
+    num_steps: int = Field(default=2500, ge=1, description="training steps")
+    batch_size: int = Field(
+        default=8, ge=1, description="answers per step; facts are learned by steps, not by tokens"
+    )
     learning_rate: float = Field(default=3e-3, gt=0, description="maximum learning rate")
     initializer_range: float = Field(
-        default=0.02, gt=0, description="standard deviation of the initial weights"
+        default=0.08,
+        gt=0,
+        description="standard deviation of the initial weights; 0.02 learns more slowly",
     )
     seed: int = Field(default=0, ge=0, description="seed of weights and training texts")

@@ -32,10 +32,10 @@ class Language:
     """The wording of one language.
 
     code         ISO code
-    gap          what stands between subject and predicate, and between sentences
+    gap          what is between subject and predicate, and between sentences
     end          the end of a sentence
     joiners      what joins two predicates of one sentence
-    pronouns     subjects that stand for the person
+    pronouns     subjects that mean the person
     possessives  of the same order as `pronouns`: how a relative is named
     relatives    the words after a possessive
     questions    by kind; `{}` is the name

@@ -72,7 +72,7 @@ def make_world(config: WorldConfig, *, seed: int) -> World:
     rng = random.Random(f"world {seed}")
     codes = [config.languages[i % len(config.languages)] for i in range(config.num_people)]
     names = {code: _invent_people(rng, code, codes.count(code)) for code in config.languages}
-    languages = {
+    languages: dict[str, Language] = {
         code: _choose_wording(LANGUAGES[code], rng, names[code], config.num_values)
         for code in config.languages
     }
@@ -130,7 +130,7 @@ def _choose_wording(
     invented = iter(_invent_values(rng, language.code, people))
     attributes = []
     for attribute in language.attributes:
-        values = attribute.values or next(invented)
+        values = attribute.values or tuple(next(invented))
         attributes.append(
             replace(
                 attribute,

@@ -1,6 +1,6 @@
 """The exact verdict on every sentence and fact of a response.
 
-The rule: each sentence is judged by itself. A pronoun stands for the person asked about.
+The rule: each sentence is judged by itself. A pronoun means the person asked about.
 
     sentence                                  label             wrong words
     all values are those of the person        no_hallucination
@@ -31,7 +31,7 @@ JUDGE = "world"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fact:
-    """An atomic fact of a response: `text[start:end]` states it. A fact stated twice counts twice."""
+    """An atomic fact: `text[start:end]` of a response states it. Stated twice, it counts twice."""
 
     start: int
     end: int
@@ -50,7 +50,7 @@ class _Read:
 def label_response(world: World, response: Response) -> Annotation:
     """The response with the exact verdict for each sentence.
 
-    Raises KeyError where its topic is no person of this world.
+    Raises KeyError where its topic is not a person of this world.
     """
     person = find_person(world, response.topic)
     sentences = [

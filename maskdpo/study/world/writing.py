@@ -43,7 +43,7 @@ def find_person(world: World, topic: str) -> Person:
     for person in world.everyone:
         if person.id == topic:
             return person
-    raise KeyError(f"topic {topic!r} is no person of the world with seed {world.seed}")
+    raise KeyError(f"topic {topic!r} is not a person of the world with seed {world.seed}")
 
 
 def ask(world: World, person: Person, kind: int) -> str:
