@@ -26,7 +26,7 @@ from maskdpo.run_store import RunStore, find_run_store, same_model_option, store
 from schemas.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from annotator.calls.metrics.counting import RunMetrics
     from annotator.calls.usage import Limits
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     maskdpo evaluate --config run.yaml
     maskdpo evaluate --model base=./my-model --model mask_dpo=runs/mine/model \\
         --questions unseen.jsonl --documents documents.jsonl --output evaluation
+    maskdpo evaluate --answers annotations.jsonl --output evaluation
     """,
 )
 @judge_config_options
@@ -59,7 +60,25 @@ if TYPE_CHECKING:
     help="Model to evaluate; may be repeated; the first is the baseline [evaluate.models].",
 )
 @click.option(
-    "--questions", type=INPUT_FILE, help="Questions [evaluate.questions, else RUN/questions.jsonl]."
+    "--answers",
+    multiple=True,
+    metavar="[NAME=]FILE",
+    help="Answers of other models: responses to judge, or annotations, whose verdicts count (such "
+    "as people's labels); may be repeated; without NAME, one model per 'model' of the rows "
+    "[evaluate.answers].",
+)
+@click.option(
+    "--people",
+    type=INPUT_FILE,
+    multiple=True,
+    help="People's reviews of the answers (reviews.jsonl), or annotations of people; may be "
+    "repeated: adds prediction-powered scores [evaluate.people].",
+)
+@click.option(
+    "--questions",
+    type=INPUT_FILE,
+    help="Questions [evaluate.questions, else RUN/questions.jsonl; with --answers alone, those "
+    "answered].",
 )
 @click.option("--documents", type=INPUT_FILE, help="Documents [RUN/documents.jsonl].")
 @click.option("--output", type=FOLDER, help="Folder for scores and report [RUN/evaluation].")
@@ -73,6 +92,8 @@ def command(
     retry_failed: bool,
     estimate_only: bool,
     models: tuple[str, ...],
+    answers: tuple[str, ...],
+    people: tuple[Path, ...],
     questions: Path | None,
     documents: Path | None,
     output: Path | None,
@@ -93,14 +114,19 @@ def command(
     from maskdpo.evaluation.run import EvaluationInputs, run_evaluate, sample_configs
     from maskdpo.evaluation.show import print_scores
 
-    given = {"models": _parse_models(models), "questions": questions}
+    given = {
+        "models": parse_models(models) or _no_models(config, answers),
+        "answers": list(answers) or None,
+        "people": list(people) or None,
+        "questions": questions,
+    }
     settings = config.section(EvaluateConfig, "evaluate", **given)
     annotate = config.section(AnnotateConfig, "annotate")
     output = output or config.run.path("evaluation")
     run_store = find_run_store(config, output / "scores.json", given=store)
     inputs = EvaluationInputs(
-        questions=settings.questions or config.run.path("questions.jsonl"),
-        documents=documents or config.run.path("documents.jsonl"),
+        questions=settings.questions or _default_questions(config, settings),
+        documents=documents or _default_documents(config, settings),
         output=output,
         run_store=run_store.path,
     )
@@ -122,7 +148,7 @@ def command(
         on_event=Progress(),
         metrics=metrics,
     )
-    print_scores(output / "scores.json")
+    print_scores(output / "scores.json", best_of=settings.best_of)
     report_result(result, annotate.max_failed)
 
 
@@ -155,17 +181,42 @@ def _show_estimates(
             samples,
             annotate,
             inputs,
+            answers=settings.answers,
             factscore=settings.factscore,
             retry_failed=retry_failed,
         )
         show_estimates(parts)
 
 
+def _no_models(config: RunConfig, answers: Sequence[str]) -> dict[str, str] | None:
+    """No model, where there are answers and no setting names a model."""
+    has_answers = answers or config.given("evaluate", "answers")
+    return {} if has_answers and config.given("evaluate", "models") is None else None
+
+
+def _default_questions(config: RunConfig, settings: EvaluateConfig) -> Path | None:
+    """The run's questions; None where nothing is asked: the answers name theirs."""
+    return config.run.path("questions.jsonl") if settings.models else None
+
+
+def _default_documents(config: RunConfig, settings: EvaluateConfig) -> Path | None:
+    """The run's documents; None where there are none and no answer needs a judge."""
+    from maskdpo.evaluation.answers import read_answers
+
+    path = config.run.path("documents.jsonl")
+    needed = bool(settings.models) or settings.factscore is not None
+    if path.exists() or needed or read_answers(settings.answers).need_judge:
+        return path
+    return None
+
+
 def _check_files(inputs: EvaluationInputs, *, is_chosen: bool) -> None:
     """Raise InputError for a missing file; print a note if no questions for evaluation are set."""
-    require_file(inputs.questions, made_by="give --questions FILE, or set run.questions")
-    require_file(inputs.documents, made_by="give --documents FILE, or set run.documents")
-    if not is_chosen:
+    if inputs.questions is not None:
+        require_file(inputs.questions, made_by="give --questions FILE, or set run.questions")
+    if inputs.documents is not None:
+        require_file(inputs.documents, made_by="give --documents FILE, or set run.documents")
+    if inputs.questions is not None and not is_chosen:
         click.echo(
             f"note: using {inputs.questions}, which the preference data may be based on; "
             "give questions of unseen topics with --questions or evaluate.questions",
@@ -173,7 +224,8 @@ def _check_files(inputs: EvaluationInputs, *, is_chosen: bool) -> None:
         )
 
 
-def _parse_models(given: tuple[str, ...]) -> dict[str, str] | None:
+def parse_models(given: tuple[str, ...]) -> dict[str, str] | None:
+    """The values of --model as {name: model}, None for none; ConfigError for another form."""
     models: dict[str, str] = {}
     for item in given:
         name, equals, model = item.partition("=")

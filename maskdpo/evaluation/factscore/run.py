@@ -51,7 +51,7 @@ class FactScorer:
     """
 
     annotate: AnnotateConfig
-    documents: Path
+    documents: Path | None
     store: Path
     budget: Budget
     writer: Writer | None
