@@ -26,6 +26,7 @@ from mutant_table_desk_work import IN_WORK
 from mutant_table_docx import DOCUMENTS_DOCX
 from mutant_table_evaluation import EVALUATION
 from mutant_table_evidence import QUOTED
+from mutant_table_factscore import FACTSCORE
 from mutant_table_forget import FORGOTTEN
 from mutant_table_guard import GUARDED
 from mutant_table_hints import HINTS
@@ -537,6 +538,7 @@ MUTANTS = [
     *LEAKS,
     *RUNS,
     *EVALUATION,
+    *FACTSCORE,
     *PEOPLE_SCORES,
     *AGREEMENT_SPANS,
     *INGEST,

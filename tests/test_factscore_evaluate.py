@@ -20,10 +20,14 @@ from command_line import Run, make_run
 from factscore_support import CALLS, NUM_PEOPLE, SILENT, FactWorld, by_model
 from sample_server import Answer, ChatServer, as_json, completion
 
+from annotator.judging.config import AnnotateConfig
+from annotator.models.config import SampleConfig
 from maskdpo.cli.main import main
 from maskdpo.evaluation import run as evaluation
 from maskdpo.evaluation.config import EvaluateConfig
+from maskdpo.evaluation.run import EvaluationInputs
 from schemas.errors import ConfigError
+from schemas.records import Annotation
 
 WAIT_S = 60
 # What a run imports at the latest; a name that is not there is left out, and only costs time.
@@ -194,6 +198,33 @@ def test_sentences_as_facts_need_no_writer(world: FactWorld, server: ChatServer,
     base = world.scores()["models"]["base"]["factscore"]
     assert (base["score"], base["init_score"], base["facts_per_response"]) == (1 / 3, 1 / 3, 3.0)
     assert by_model(server.asked)["writer"] == 0 and "no penalty" in out
+
+
+@pytest.mark.usefixtures("no_report")
+def test_a_rule_finds_the_facts_of_a_closed_world(world: FactWorld, server: ChatServer) -> None:
+    def towns_and_cats(annotation: Annotation) -> list[str]:
+        n = int(annotation.question_id.removeprefix("q"))
+        return [f"Karsted-{n} is a town.", f"Person {n} kept {n + 7} cats."] if n else []
+
+    url = server.base_url
+    llm = {"model": "judge", "base_url": url, "protocol": "sentence"}
+    inputs = EvaluationInputs(
+        questions=world.folder / "questions.jsonl",
+        documents=world.folder / "documents.jsonl",
+        output=world.folder / "new",
+        find_facts=towns_and_cats,
+    )
+    evaluation.run_evaluate(
+        EvaluateConfig.parse({"models": {"base": "base"}, "factscore": True}, where="evaluate"),
+        {"base": SampleConfig(model="base", backend="openai", base_url=url, num_responses=1)},
+        AnnotateConfig.parse({"judge": "llm", "llm": llm}, where="annotate"),
+        inputs,
+    )
+    scores = world.scores()
+    base = scores["models"]["base"]["factscore"]
+    assert (base["init_score"], base["respond_ratio"]) == (0.5, 0.75)
+    assert scores["factscore"]["facts"] == "by a rule"
+    assert by_model(server.asked)["writer"] == 0
 
 
 @pytest.mark.parametrize(
