@@ -88,9 +88,27 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
 }
+# The same kinds at a size for a CPU: a test of the code, no measurement.
+TINY: dict[str, tuple[str, dict[str, Any]]] = {
+    f"{name}-tiny": (
+        kind,
+        settings
+        | {
+            "vocab_size": 2048,
+            "hidden_size": 64,
+            "intermediate_size": 128,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+        },
+    )
+    for name, (kind, settings) in MODELS.items()
+}
+SHAPES = MODELS | TINY
 # Pairs per micro-batch, and micro-batches per step.
 SIZES = {"0.5b-full": (64, 1), "8b-lora": (8, 2), "8b-full": (4, 4)}
 RANK = 64
+_HAS_GPU = torch.cuda.is_available()
 SEED = 5
 
 
@@ -128,16 +146,21 @@ class StepClock(TrainerCallback):  # type: ignore[misc]
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Stop, and start the next: preparing its batches counts too."""
-        torch.cuda.synchronize()
+        self._wait()
         self.seconds.append(time.perf_counter() - self._started)
-        self.peaks.append(torch.cuda.max_memory_allocated() - self.held)
+        self.peaks.append(torch.cuda.max_memory_allocated() - self.held if _HAS_GPU else 0.0)
         self._start()
 
     def _start(self) -> None:
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-        self.held = torch.cuda.memory_allocated()
+        self._wait()
+        if _HAS_GPU:
+            torch.cuda.reset_peak_memory_stats()
+            self.held = torch.cuda.memory_allocated()
         self._started = time.perf_counter()
+
+    def _wait(self) -> None:
+        if _HAS_GPU:
+            torch.cuda.synchronize()
 
 
 def main() -> None:
@@ -164,7 +187,7 @@ def main() -> None:
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
     report: dict[str, Any] = {
-        "device": torch.cuda.get_device_name(),
+        "device": device_name(),
         "torch": torch.__version__,
         "rows": [],
     }
@@ -197,10 +220,10 @@ def grid(arguments: argparse.Namespace) -> Iterator[Point]:
 
 def measure_point(point: Point) -> dict[str, Any]:
     examples = make_pairs(
-        point.num_pairs, point.lengths, point.share, MODELS[point.model][1]["vocab_size"]
+        point.num_pairs, point.lengths, point.share, SHAPES[point.model][1]["vocab_size"]
     )
     names = ["trl_cached", "ours"]
-    if point.published and point.model == "0.5b":
+    if point.published and point.model.startswith("0.5b"):
         # Two 8b models in float32 and the training state of one fit on no GPU.
         names.insert(1, "published")
     clocks: dict[str, StepClock] = {}
@@ -219,7 +242,7 @@ def measure_point(point: Point) -> dict[str, Any]:
             traceback.print_exc()
             row["errors"][name] = str(error).splitlines()[0]
         release()
-    peak = find_peak(torch.cuda.get_device_name()) or float("nan")
+    peak = find_peak(device_name())
     shape = measure_shape(make_model(point.model, point.layers, device="meta"))
     stock, floor = stock_work(examples), our_work(examples)
     # TRL 1.16 also leaves masked rows out of its LM head on a GPU.
@@ -237,14 +260,14 @@ def measure_point(point: Point) -> dict[str, Any]:
         row |= {
             f"{name}_step_s": [round(s, 4) for s in clock.seconds],
             f"{name}_pairs_s": round(point.num_pairs / seconds, 3),
-            f"{name}_mfu": round(flops[name] / seconds / peak, 4),
+            f"{name}_mfu": round(flops[name] / seconds / peak, 4) if peak else None,
             f"{name}_peak_gib": round(max(clock.peaks[1:]) / 2**30, 3),
             f"{name}_held_gib": round(clock.held / 2**30, 3),
         }
     for name, label in (("trl_cached", "vs_trl_best"), ("published", "vs_published")):
         if name in clocks and "ours" in clocks:
             row[label] = round(row["ours_pairs_s"] / row[f"{name}_pairs_s"], 3)
-    if {"trl_cached", "ours"} <= clocks.keys():
+    if {"trl_cached", "ours"} <= clocks.keys() and _HAS_GPU:
         row["memory_vs_trl"] = round(row["ours_peak_gib"] / row["trl_cached_peak_gib"], 3)
     return row
 
@@ -311,15 +334,20 @@ def make_ours(
     )
 
 
-def make_model(name: str, layers: int | None, *, device: str = "cuda") -> Any:
-    """Random float32 weights."""
+def device_name() -> str:
+    """The GPU's name; "CPU" without one."""
+    return torch.cuda.get_device_name() if _HAS_GPU else "CPU"
+
+
+def make_model(name: str, layers: int | None, *, device: str = "") -> Any:
+    """Random float32 weights, on the GPU where there is one."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    kind, settings = MODELS[name]
+    kind, settings = SHAPES[name]
     if layers is not None:
         settings = settings | {"num_hidden_layers": layers}
     torch.manual_seed(SEED)
-    with torch.device(device):
+    with torch.device(device or ("cuda" if _HAS_GPU else "cpu")):
         return AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **settings))
 
 
@@ -340,6 +368,7 @@ def training_arguments(folder: Path, point: Point) -> dict[str, Any]:
         "report_to": [],
         "disable_tqdm": True,
         "bf16": True,
+        "use_cpu": not _HAS_GPU,
         "remove_unused_columns": False,
         "seed": SEED,
     }
@@ -348,12 +377,13 @@ def training_arguments(folder: Path, point: Point) -> dict[str, Any]:
 def release() -> None:
     """Return the memory of deleted tensors to the GPU."""
     gc.collect()
-    torch.cuda.empty_cache()
+    if _HAS_GPU:
+        torch.cuda.empty_cache()
 
 
 def describe(row: dict[str, Any]) -> str:
     def figure(name: str) -> str:
-        return f"{row[name]:.3g}" if name in row else "not measured"
+        return f"{row[name]:.3g}" if row.get(name) is not None else "not measured"
 
     return (
         f"{row['shape']:>9} {row['lengths']:>12} {row['active_share']:.1f}: vs TRL "

@@ -31,6 +31,7 @@ _OPTIONS = {
     ("questions", "model"): "--model NAME",
     ("train", "model"): "--model MODEL",
     ("evaluate", "models"): "--model NAME=MODEL",
+    ("skills", "tasks"): "--task TASK",
 }
 
 

@@ -8,6 +8,7 @@
     build     dataset_builder/config.py              selection, weights, split
     train     trainer/config.py                      loss, optimiser, eos policy
     evaluate  maskdpo/evaluation/config.py           models to compare
+    skills    maskdpo/skills/config.py               tasks of lm-eval
     serve     annotator/service/config.py            address, judges by name, limits of the service
     review    maskdpo/desk/config.py                 address, people, second readings of the desk
     ray       annotator/scale/config.py              cluster and workers of --engine ray
@@ -37,6 +38,7 @@ SECTIONS = {
     "build": ("dataset_builder.config", "BuildConfig"),
     "train": ("trainer.config", "TrainConfig"),
     "evaluate": ("maskdpo.evaluation.config", "EvaluateConfig"),
+    "skills": ("maskdpo.skills.config", "SkillsConfig"),
     "serve": ("annotator.service.config", "ServeConfig"),
     "review": ("maskdpo.desk.config", "ReviewConfig"),
     "ray": ("annotator.scale.config", "RayConfig"),

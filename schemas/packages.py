@@ -22,6 +22,7 @@ _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)")
 _EXTRA = re.compile(r"extra == ['\"]([\w-]+)['\"]")
 # Names to import that are not those of their packages.
 _PACKAGES = {
+    "lm_eval": "lm-eval",
     "markdown_it": "markdown-it-py",
     "multipart": "python-multipart",
     "ruamel": "ruamel.yaml",

@@ -60,9 +60,11 @@ from mutant_table_service_care import SERVICE_CARE
 from mutant_table_service_speed import SERVICE_SPEED
 from mutant_table_sheets import IN_SHEETS
 from mutant_table_show import SHOWN
+from mutant_table_skills import SKILLS
 from mutant_table_span_formats import SPAN_FORMATS
 from mutant_table_span_likelihood import SPAN_LIKELIHOOD
 from mutant_table_store import STORED
+from mutant_table_study_real import STUDY_REAL
 
 PROCESSES = "test_processes.py::test_two_processes_train_what_one_trains"
 
@@ -570,12 +572,14 @@ MUTANTS = [
     *IN_SHEETS,
     *REAL_JUDGES,
     *SHOWN,
+    *SKILLS,
     *OF_PARQUET,
     *PIECES,
     *SPAN_FORMATS,
     *SPAN_LIKELIHOOD,
     *MERGED,
     *STORED,
+    *STUDY_REAL,
     *LEXICAL,
     *PACKAGING,
     *ASKED_SPANS,

@@ -31,7 +31,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 EXTRAS = (
     "matplotlib scipy spacy nltk datasets huggingface_hub pandas torch transformers accelerate "
     "peft safetensors tensorboard vllm datasketch openai trl sklearn yaml "
-    "fastapi starlette uvicorn uvloop httptools schemathesis ray"
+    "fastapi starlette uvicorn uvloop httptools schemathesis ray lm_eval evaluate"
 ).split()
 
 
@@ -193,6 +193,7 @@ def test_the_base_annotates_builds_validates_and_exports(base: Base) -> None:
         ("build --annotations annotations.jsonl --output d2 --plots", "matplotlib", "report"),
         ("agreement --gold gold.jsonl", "scipy", "report"),
         ("evaluate --model a=x --questions q.jsonl --documents documents.jsonl", "scipy", "report"),
+        ("skills --model a=x --task gsm8k", "lm_eval", "skills,train,report"),
         ("demo", "torch", "train,report"),
         ("serve", "fastapi", "serve"),
         ("train --dataset responses.jsonl --model x", "torch", "train"),

@@ -32,6 +32,7 @@ STAGES = {
     "push": "Push a data set or model to the Hub: one commit, private unless you give --public.",
     "train": "Train a model with Mask-DPO on a built data set.",
     "evaluate": "Sample from models, annotate, score, compare and plot.",
+    "skills": "Measure other skills of models (GSM8K, MATH, ...) with lm-eval.",
 }
 # What looks at files, checks, exports or removes: maskdpo/cli/tools.
 TOOLS = {

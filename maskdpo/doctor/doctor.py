@@ -46,6 +46,7 @@ _PACKAGES = {
     "prometheus_client": "metrics of runs and of the annotation service",
     "python-multipart": "the review desk",
     "itsdangerous": "the review desk",
+    "lm_eval": "other skills of a model (GSM8K, MATH, ...)",
     "vllm": "serving a policy or judge on a GPU",
     "trl": "parity tests",
     "pytest": "tests",
@@ -88,6 +89,7 @@ _COMMANDS = {
     "train (an adapter)": (*_TRAINING, "peft"),
     "evaluate (a server)": ("sentencex", "aiohttp", *_REPORT),
     "evaluate (a local model)": ("sentencex", "torch", "transformers", *_REPORT),
+    "skills": ("lm_eval", "torch", "transformers", "scipy"),
     "forget": ("sentencex", "pyarrow"),
     "review": (
         "fastapi",

@@ -79,7 +79,7 @@ def estimate_evaluate(
             parts.append((f"{model.name}, verdicts", judged))
         if factscore is not None:
             for title, part in estimate_facts_of(
-                writer,
+                writer.config if writer is not None else None,
                 annotate,
                 model.responses,
                 inputs.documents,

@@ -15,7 +15,6 @@ import click
 from annotator.calls.metrics.counting import RunMetrics, listen
 from annotator.calls.usage import NO_LIMITS, Budget, Limits, check_prices
 from annotator.judging.config import AnnotateConfig
-from annotator.judging.facts.config import FactsConfig
 from annotator.judging.make_judge import judge_prices
 from annotator.judging.runs.annotate import run_annotate
 from annotator.judging.runs.output_checks import refuse_labels
@@ -26,7 +25,7 @@ from annotator.sampling.sample import run_sample
 from maskdpo.config import RunConfig
 from maskdpo.evaluation.answers import Answers, AnswerSet, read_answers
 from maskdpo.evaluation.config import EvaluateConfig
-from maskdpo.evaluation.factscore.config import find_writer, writer_section
+from maskdpo.evaluation.factscore.config import Writer, find_writer
 from maskdpo.evaluation.factscore.run import FactScorer, FindFacts
 from maskdpo.evaluation.factscore.scores import with_factscores
 from maskdpo.evaluation.factscore.verdicts import JudgedFacts
@@ -59,6 +58,8 @@ class EvaluationInputs:
     title: str = "Evaluation"
     run_store: Path | None = None
     """The store of the run directory; None: store.sqlite in `output`."""
+    find_facts: FindFacts | None = None
+    """A rule that finds the facts of FActScore, in place of a model."""
 
     @property
     def store(self) -> Path:
@@ -77,43 +78,34 @@ def run_evaluate(
     same_model: bool = False,
     on_event: OnEvent = ignore,
     metrics: RunMetrics | None = None,
-    find_facts: FindFacts | None = None,
 ) -> StageResult:
     """Sample from each model, annotate and score; writes scores.json and report.html.
 
     `samples` has one sampling config per model, which differ only in the model; the models whose
     answers are in files (`config.answers`) come after them. A model's files are in `output/NAME/`;
-    everything finished is kept, so a rerun continues. `find_facts` is a rule that finds the facts
-    of FActScore in place of a model.
+    everything finished is kept, so a rerun continues.
 
     Raises InputError and ConfigError before anything is spent, LimitReachedError at a limit, and
     BackendError when a server or device fails or every call to one model fails.
     """
-    has_rule = find_facts is not None
-    writer = find_writer(config.factscore, annotate, has_rule=has_rule)
-    section = writer_section(config.factscore)
-    prepared = _prepare(config, samples, annotate, inputs, limits, writer=(section, writer))
+    writer = find_writer(config.factscore, annotate, has_rule=inputs.find_facts is not None)
+    prepared = _prepare(config, samples, annotate, inputs, limits, writer)
     if samples or prepared.answers.need_judge or config.factscore is not None:
-        check_served(
-            samples, annotate, inputs.store, same_model=same_model, writer=(section, writer)
-        )
+        check_served(samples, annotate, inputs.store, same_model=same_model, writer=writer)
     for note in prepared.notes:
         on_event(Noted(text=note))
-    scorer = None
-    if config.factscore is not None:
-        scorer = FactScorer(
-            annotate=annotate,
-            documents=inputs.documents,
-            store=inputs.store,
-            budget=prepared.budget,
-            writer=writer,
-            section=section,
-            find_facts=find_facts,
-            retry_failed=retry_failed,
-            same_model=same_model,
-            on_writer=heard_by(on_event, listen(metrics, "writer")),
-            on_judge=heard_by(on_event, listen(metrics, "judge")),
-        )
+    scorer = FactScorer(
+        annotate=annotate,
+        documents=inputs.documents,
+        store=inputs.store,
+        budget=prepared.budget,
+        writer=writer,
+        find_facts=inputs.find_facts,
+        retry_failed=retry_failed,
+        same_model=same_model,
+        on_event=on_event,
+        metrics=metrics,
+    )
     asked = _ask_models(
         samples,
         annotate,
@@ -124,9 +116,19 @@ def run_evaluate(
         same_model=same_model,
         on_event=on_event,
         metrics=metrics,
-        scorer=scorer,
+        scorer=scorer if config.factscore is not None else None,
     )
-    _write_results(config, samples, inputs, prepared, asked, has_rule=has_rule)
+    _write_results(config, samples, inputs, prepared, asked)
+    return _conclude(samples, inputs, prepared, asked)
+
+
+def _conclude(
+    samples: Mapping[str, SampleConfig],
+    inputs: EvaluationInputs,
+    prepared: _Prepared,
+    asked: _Asked,
+) -> StageResult:
+    """The outcome of the whole evaluation."""
     num_questions = len(prepared.questions)
     num_rows = sum(num_questions * sample.num_responses for sample in samples.values())
     num_rows += sum(len(item.rows) for item in prepared.answers.sets)
@@ -162,8 +164,7 @@ def _prepare(
     annotate: AnnotateConfig,
     inputs: EvaluationInputs,
     limits: Limits,
-    *,
-    writer: tuple[str, FactsConfig | None],
+    writer: Writer | None,
 ) -> _Prepared:
     """Read the inputs; raises InputError or ConfigError for faults that would else waste calls."""
     require("scipy", "matplotlib", needed_for="evaluate")
@@ -178,8 +179,7 @@ def _prepare(
         refuse_labels(inputs.output / name / "annotations.jsonl")
     prices = [("sample", item.prices) for item in samples.values()]
     prices += [("annotate.llm", item) for item in judge_prices(annotate)]
-    if writer[1] is not None:
-        prices.append((writer[0], writer[1].prices))
+    prices += [(writer.section, writer.config.prices)] if writer else []
     check_prices(limits, prices)
     documents = [] if inputs.documents is None else read_records(inputs.documents, Document)
     notes: list[str] = []
@@ -199,8 +199,8 @@ def _prepare(
             )
     for sample in samples.values():
         make_backend(sample)  # a missing model is reported before the first one samples
-    if writer[1] is not None:
-        make_backend(writer[1])
+    if writer is not None:
+        make_backend(writer.config)
     return _Prepared(
         questions=questions,
         documents={item.id: item for item in documents},
@@ -338,8 +338,6 @@ def _write_results(
     inputs: EvaluationInputs,
     prepared: _Prepared,
     asked: _Asked,
-    *,
-    has_rule: bool,
 ) -> None:
     """Write scores.json and report.html."""
     topics = {question.id: question.topic for question in prepared.questions}
@@ -353,6 +351,7 @@ def _write_results(
         descriptions=config.descriptions,
     )
     if config.factscore is not None:
+        has_rule = inputs.find_facts is not None
         scores = with_factscores(scores, asked.facts, config.factscore, has_rule=has_rule)
     if config.people:
         scores["people"] = powered_scores(config.people, asked.annotations, topics)

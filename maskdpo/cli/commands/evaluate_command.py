@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from annotator.calls.usage import Limits
     from annotator.judging.config import AnnotateConfig
     from annotator.models.config import SampleConfig
+    from annotator.models.prices import Prices
     from maskdpo.evaluation.config import EvaluateConfig
     from maskdpo.evaluation.run import EvaluationInputs
 
@@ -108,15 +109,13 @@ def command(
     sum over all models and the judge. A rerun continues.
     """
     from annotator.judging.config import AnnotateConfig
-    from annotator.judging.make_judge import judge_prices
     from maskdpo.cli.progress import Progress
     from maskdpo.evaluation.config import EvaluateConfig
-    from maskdpo.evaluation.factscore.config import find_writer
     from maskdpo.evaluation.run import EvaluationInputs, run_evaluate, sample_configs
     from maskdpo.evaluation.show import print_scores
 
     given = {
-        "models": _parse_models(models) or _no_models(config, answers),
+        "models": parse_models(models) or _no_models(config, answers),
         "answers": list(answers) or None,
         "people": list(people) or None,
         "questions": questions,
@@ -136,10 +135,7 @@ def command(
     if estimate_only:
         _show_estimates(settings, samples, annotate, inputs, run_store, retry_failed=retry_failed)
         return
-    prices = [item.prices for item in samples.values()]
-    writer = find_writer(settings.factscore, annotate)
-    prices += [writer.prices] if writer is not None else []
-    announce_limits(limits, *prices, *judge_prices(annotate))
+    announce_limits(limits, *_find_prices(settings, samples, annotate))
     run_store.take_over()
     result = run_evaluate(
         settings,
@@ -154,6 +150,18 @@ def command(
     )
     print_scores(output / "scores.json", best_of=settings.best_of)
     report_result(result, annotate.max_failed)
+
+
+def _find_prices(
+    settings: EvaluateConfig, samples: Mapping[str, SampleConfig], annotate: AnnotateConfig
+) -> list[Prices | None]:
+    """The prices of all models that are asked: those evaluated, the writer of facts, the judge."""
+    from annotator.judging.make_judge import judge_prices
+    from maskdpo.evaluation.factscore.config import find_writer
+
+    writer = find_writer(settings.factscore, annotate)
+    prices = [item.prices for item in samples.values()]
+    return [*prices, *([writer.config.prices] if writer else []), *judge_prices(annotate)]
 
 
 def _show_estimates(
@@ -216,7 +224,8 @@ def _check_files(inputs: EvaluationInputs, *, is_chosen: bool) -> None:
         )
 
 
-def _parse_models(given: tuple[str, ...]) -> dict[str, str] | None:
+def parse_models(given: tuple[str, ...]) -> dict[str, str] | None:
+    """The values of --model as {name: model}, None for none; ConfigError for another form."""
     models: dict[str, str] = {}
     for item in given:
         name, equals, model = item.partition("=")
