@@ -25,7 +25,6 @@ PEOPLE_SCORES = [
          "of_reviewed - part[:, _PEOPLE] / part[:, _REVIEWED]", POWERED),
         ("judge-of-all-has-no-error", "judge[:, _JUDGE] = -sign / num_all",
          "judge[:, _JUDGE] = 0.0", POWERED),
-        ("complete-is-corrected", "use_judge=not is_complete", "use_judge=True", POWERED),
         ("rounding-is-a-variance", "variance > _ROUNDING * terms", "variance > 0", POWERED),
         ("groups-of-all-units", "effective_groups(table[:, _ALL], table[:, _REVIEWED])",
          "effective_groups(table[:, _ALL])", POWERED),

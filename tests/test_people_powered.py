@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pytest
 
-from annotator.agreement.intervals import SHARE, Group
+from annotator.agreement.intervals import SHARE, Group, effective_groups, find_interval
 from maskdpo.evaluation.means import mean_over_questions
 from maskdpo.evaluation.people.powered import Powered, Unit, estimate_difference, estimate_mean
 
@@ -89,6 +89,25 @@ def test_lambda_makes_the_estimate_least_uncertain() -> None:
     assert found.power == pytest.approx(best, abs=1e-3)
 
 
+def test_the_interval_is_the_jackknife_of_the_whole_estimate() -> None:
+    units = draw_units(np.random.default_rng(9), 12, 30)
+    groups: dict[str, Group] = {name: ("topic", name[-1]) for name in units}
+    found = estimate_mean(units, groups)
+    names = sorted(set(groups.values()))
+    left_out, sizes, reviewed = [], [], []
+    for left in names:
+        kept = {name: item for name, item in units.items() if groups[name] != left}
+        left_out.append(estimate_mean(kept, groups).value)
+        own = [item for name, item in units.items() if groups[name] == left]
+        sizes.append(len(own))
+        reviewed.append(sum(item.people is not None for item in own))
+    effective = effective_groups(np.array(sizes, float), np.array(reviewed, float))
+    assert found.value is not None
+    expected = find_interval(found.value, np.array(left_out), SHARE, num_groups=effective)
+    assert found.interval.low == pytest.approx(expected.low, abs=1e-12)
+    assert found.interval.high == pytest.approx(expected.high, abs=1e-12)
+
+
 @pytest.mark.skipif(not importlib.util.find_spec("ppi_py"), reason="needs ppi-python, the peer")
 def test_the_peer_gives_the_same_estimate() -> None:
     from ppi_py import ppi_mean_ci, ppi_mean_pointestimate
@@ -140,6 +159,15 @@ def test_a_perfect_judge_decides_alone_and_a_constant_one_not_at_all() -> None:
     assert (found.power, found.value) == (0.0, pytest.approx(truth[:10].mean()))
 
 
+@pytest.mark.parametrize("score", [0.1, 0.3, 1 / 3, 0.7])
+def test_rounding_is_no_evidence_for_a_judge(score: float) -> None:
+    rng = np.random.default_rng(10)
+    for count in range(5, 60, 4):
+        units = {f"q{n}": unit(score, rng.random() if n % 3 else None) for n in range(count)}
+        groups: dict[str, Group] = {name: ("topic", name[-1]) for name in units}
+        assert estimate_mean(units, groups).power == 0.0
+
+
 def test_a_judge_against_people_is_not_used() -> None:
     rng = np.random.default_rng(5)
     truth = rng.random(60)
@@ -185,9 +213,18 @@ def test_models_that_are_reviewed_on_other_questions_are_compared_too() -> None:
 def test_the_order_of_questions_moves_no_digit_and_an_estimate_stays_in_range() -> None:
     units = draw_units(np.random.default_rng(8), 15, 60)
     turned = dict(reversed(units.items()))
-    assert estimate_mean(units, own_groups(units)) == estimate_mean(turned, own_groups(turned))
-    high = {f"q{n}": unit(0.9 if n < 8 else 1.0, 1.0 if n < 8 else None) for n in range(40)}
+    groups: dict[str, Group] = {name: ("topic", name[-1]) for name in units}
+    assert estimate_mean(units, groups) == estimate_mean(turned, groups)
+    low = [
+        0.7,
+        0.75,
+        0.8,
+        0.85,
+        0.9,
+    ]  # people: 0.1 more than the judge, which calls the rest perfect
+    high = {f"q{n:02}": unit(low[n], low[n] + 0.1) if n < 5 else unit(1.0) for n in range(40)}
     found = estimate_mean(high, own_groups(high))
+    assert found.power == pytest.approx(1.0)
     assert found.value == 1.0 and found.interval.high == 1.0
 
 

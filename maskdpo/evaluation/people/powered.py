@@ -144,21 +144,14 @@ def _estimate(sides: Sequence[_Side], groups: Mapping[str, Group], scale: Scale)
     )
     if not all(sizes.any() for sizes in reviewed):
         return counts
-    is_complete = all(
-        unit.people is not None and unit.checked == unit.judge
-        for side in sides
-        for unit in side.units.values()
-    )
-    whole, left_out = _values(tables, signs, use_judge=not is_complete)
+    whole, left_out = _values(tables, signs)
     values = np.clip(np.append(whole[0], left_out), scale.low, scale.high)
     effective = min(effective_groups(table[:, _ALL], table[:, _REVIEWED]) for table in tables)
     interval = find_interval(float(values[0]), values[1:], scale, num_groups=effective)
     return replace(counts, value=float(values[0]), interval=interval, power=whole[1])
 
 
-def _values(
-    tables: Sequence[Floats], signs: Sequence[float], *, use_judge: bool
-) -> tuple[tuple[float, float], Floats]:
+def _values(tables: Sequence[Floats], signs: Sequence[float]) -> tuple[tuple[float, float], Floats]:
     """(figure, lambda) over all groups, and the figure [G] without each group (nan: undefined)."""
     columns = np.hstack(tables)
     products = columns[:, :, None] * columns[:, None, :]
@@ -174,9 +167,10 @@ def _values(
         covariance = np.einsum("gi,gij,gj->g", people, moments, judge)
         variance = np.einsum("gi,gij,gj->g", judge, moments, judge)
         powers = np.clip(covariance / variance, 0.0, 1.0)
-    # Where the judge's scores do not vary, there is nothing to learn lambda from.
+    # Where the judge's part has no error (the same score everywhere, or all is reviewed), there is
+    # nothing to learn lambda from, and nothing to correct.
     terms = np.einsum("gi,gii->g", judge**2, moments)
-    powers = np.where(use_judge & (variance > _ROUNDING * terms), powers, 0.0)
+    powers = np.where(variance > _ROUNDING * terms, powers, 0.0)
     figures = mean - np.where(powers > 0, powers * correction, 0.0)
     return (float(figures[0]), float(powers[0])), figures[1:]
 
