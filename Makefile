@@ -107,7 +107,7 @@ test-real-models: $(VENV)/.dev    ## a real small model as judge, also behind Ra
 	@$(MAKE) -s .venv-real/.ready || echo "$(NO_REAL)"
 	@REAL_MODELS=.venv-real HF_HUB_OFFLINE=1 $(VENV)/bin/python -m pytest -rs tests/real_models $(ARGS)
 study-real: $(VENV)/.train        ## the study with a real small model, on a CPU (hours; resumes; ARGS="--quick" for minutes)
-	@$(MAKE) -s .venv-real/.ready && $(PIP) -e '.[gguf]'
+	@$(MAKE) -s .venv-real/.ready
 	@$(VENV)/bin/python benchmarks/study_real.py --gguf .venv-real --output runs/study-real $(ARGS)
 mutants: $(VENV)/.dev             ## small faults in the code: does a test fail for each? (hours; ARGS=loss.py for some)
 	@$(VENV)/bin/python tests/mutants.py $(ARGS)

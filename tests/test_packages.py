@@ -31,7 +31,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 EXTRAS = (
     "matplotlib scipy spacy nltk datasets huggingface_hub pandas torch transformers accelerate "
     "peft safetensors tensorboard vllm datasketch openai trl sklearn yaml "
-    "fastapi starlette uvicorn uvloop httptools schemathesis ray lm_eval evaluate"
+    "fastapi starlette uvicorn uvloop httptools schemathesis ray lm_eval evaluate gguf"
 ).split()
 
 
