@@ -32,7 +32,7 @@ GPU    ?= 0
 KV_GIB  = $(firstword $(shell awk '/^MemAvailable/ {g = int($$2 / 4194304)} END {print (g > 1 ? g : 1)}' /proc/meminfo 2>/dev/null || echo 1))
 SERVE_cpu = --dtype float32 --no-enable-chunked-prefill --enforce-eager --gpu-memory-utilization 0.3
 
-.PHONY: help setup setup-dev setup-vllm demo test test-faults test-desk test-ray test-vllm test-real-models mutants serve-judge need-model check format clean
+.PHONY: help setup setup-dev setup-vllm demo study study-real test test-faults test-desk test-ray test-vllm test-real-models mutants serve-judge need-model check format clean
 .PHONY: serve review domain ingest questions sample annotate import agreement show build merge validate export push train evaluate forget recipes doctor schema
 
 help:                             ## print this list
@@ -48,6 +48,8 @@ setup-vllm: .venv-vllm/.ready     ## an environment for serving with vllm, which
 
 demo: $(VENV)/.train              ## the complete pipeline in a closed world, on a CPU, in a few minutes
 	@$(RUN)
+study: $(VENV)/.train             ## the paper's claims in closed worlds, on a CPU, in hours (ARGS="methods --quick": 15 minutes)
+	@$(VENV)/bin/maskdpo study $(or $(ARGS),all)
 domain: $(VENV)/.train            ## your own domain (ARGS="new NAME", ARGS="check NAME")
 	@$(VENV)/bin/maskdpo domain $(ARGS) $(if $(CONFIG),--config $(CONFIG))
 ingest: $(VENV)/.train            ## a folder (ARGS=papers) -> documents.jsonl
@@ -104,6 +106,9 @@ test-vllm: .venv-vllm/.ready      ## the tests against a real vllm, on a CPU or 
 test-real-models: $(VENV)/.dev    ## a real small model as judge, also behind Ray, on a CPU
 	@$(MAKE) -s .venv-real/.ready || echo "$(NO_REAL)"
 	@REAL_MODELS=.venv-real HF_HUB_OFFLINE=1 $(VENV)/bin/python -m pytest -rs tests/real_models $(ARGS)
+study-real: $(VENV)/.train        ## the study with a real small model, on a CPU (hours; resumes; ARGS="--quick" for minutes)
+	@$(MAKE) -s .venv-real/.ready && $(PIP) -e '.[gguf]'
+	@$(VENV)/bin/python benchmarks/study_real.py --gguf .venv-real --output runs/study-real $(ARGS)
 mutants: $(VENV)/.dev             ## small faults in the code: does a test fail for each? (hours; ARGS=loss.py for some)
 	@$(VENV)/bin/python tests/mutants.py $(ARGS)
 serve-judge: need-model .venv-vllm/.ready  ## a vllm server, one per GPU (MODEL=folder NAME=served-name PORT=8000 GPU=0)

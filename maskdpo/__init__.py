@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from maskdpo.api.tokens import TokenWeights as TokenWeights
     from maskdpo.api.tokens import token_weights as token_weights
     from maskdpo.api.trl import TrlCollator as TrlCollator
+    from maskdpo.evaluation.best_of import best_of_n as best_of_n
     from maskdpo.evaluation.factscore.formula import FactScore as FactScore
     from maskdpo.evaluation.factscore.formula import factscore as factscore
     from maskdpo.publishing.dataset import build_dataset as build_dataset
@@ -88,6 +89,7 @@ _NAMES_IN = {
     "maskdpo.api.sentences": "split_sentences",
     "maskdpo.api.tokens": "SideTokens TokenWeigher TokenWeights token_weights",
     "maskdpo.api.trl": "TrlCollator",
+    "maskdpo.evaluation.best_of": "best_of_n",
     "maskdpo.evaluation.factscore.formula": "FactScore factscore",
     "maskdpo.publishing.dataset": "build_dataset",
     "schemas.errors": "BackendError ConfigError InputError LimitReachedError MaskDpoError",

@@ -91,8 +91,10 @@ def _as_chat_tokenizer(core: Any) -> Any:
     return tokenizer
 
 
-def new_model(tokenizer: Any, *, hidden_size: int, num_layers: int) -> Any:
-    """A Llama with random weights and a context of 256 tokens."""
+def new_model(
+    tokenizer: Any, *, hidden_size: int, num_layers: int, initializer_range: float = 0.02
+) -> Any:
+    """A Llama with random weights (of this standard deviation) and a context of 256 tokens."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     return LlamaForCausalLM(
@@ -105,6 +107,7 @@ def new_model(tokenizer: Any, *, hidden_size: int, num_layers: int) -> Any:
             num_key_value_heads=4,
             max_position_embeddings=256,
             tie_word_embeddings=True,
+            initializer_range=initializer_range,
             pad_token_id=tokenizer.pad_token_id,
             bos_token_id=None,
             eos_token_id=tokenizer.eos_token_id,

@@ -43,6 +43,7 @@ from mutant_table_pace import PACING
 from mutant_table_packaging import PACKAGING
 from mutant_table_parquet import OF_PARQUET
 from mutant_table_pdf import DOCUMENTS_PDF
+from mutant_table_people import PEOPLE_SCORES
 from mutant_table_pieces import PIECES
 from mutant_table_protocols import PROTOCOLS
 from mutant_table_publishing import PUBLISHED
@@ -63,6 +64,7 @@ from mutant_table_skills import SKILLS
 from mutant_table_span_formats import SPAN_FORMATS
 from mutant_table_span_likelihood import SPAN_LIKELIHOOD
 from mutant_table_store import STORED
+from mutant_table_study_real import STUDY_REAL
 
 PROCESSES = "test_processes.py::test_two_processes_train_what_one_trains"
 
@@ -533,6 +535,7 @@ MUTANTS = [
     *LEAKS,
     *RUNS,
     *EVALUATION,
+    *PEOPLE_SCORES,
     *AGREEMENT_SPANS,
     *INGEST,
     *IN_BROWSER,
@@ -576,6 +579,7 @@ MUTANTS = [
     *SPAN_LIKELIHOOD,
     *MERGED,
     *STORED,
+    *STUDY_REAL,
     *LEXICAL,
     *PACKAGING,
     *ASKED_SPANS,

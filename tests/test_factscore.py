@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import random
+import re
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,8 +45,10 @@ from maskdpo.evaluation.factscore.verdicts import (
 )
 from maskdpo.evaluation.means import mean_over_questions
 from schemas.errors import ConfigError
-from schemas.records import Annotation, Sentence, Verdict
+from schemas.files.jsonl import read_records
+from schemas.records import Annotation, Document, Question, Sentence, Verdict
 
+ROOT = Path(__file__).resolve().parent.parent
 T, F = True, False
 
 
@@ -322,6 +331,42 @@ def test_what_a_response_says_is_data() -> None:
     assert "原子事实" in build_messages(
         question="谁？", response="是。", sentence="是。", language="zh"
     )[1].content  # fmt: skip
+
+
+# The Biography questions.
+
+
+def test_the_script_of_the_page_takes_pages_from_the_dump(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names = tmp_path / "data" / "labeled" / "prompt_entities.txt"
+    dump = tmp_path / ".cache" / "factscore" / "enwiki-20230401.db"
+    for path in (names, dump):
+        path.parent.mkdir(parents=True)
+    names.write_text("Mira Tolvan\nÅsa Ørn\n", encoding="utf-8")
+    with closing(sqlite3.connect(dump)) as connection, connection:
+        connection.execute("CREATE TABLE documents (title PRIMARY KEY, text)")
+        text = "<s>Mira was born\n in 1901.</s>####SPECIAL####SEPARATOR####<s>She painted.</s>"
+        rows = [("Mira Tolvan", text), ("Åsa Ørn", "<s>Åsa sang.</s>"), ("Other", "<s>x</s>")]
+        connection.executemany("INSERT INTO documents VALUES (?, ?)", rows)
+
+    def run_script() -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-c", script]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+
+    assert run_script().returncode == 0
+    documents = read_records(tmp_path / "documents.jsonl", Document)
+    questions = read_records(tmp_path / "questions.jsonl", Question)
+    assert [item.text for item in documents] == ["Mira was born in 1901. She painted.", "Åsa sang."]
+    assert [item.messages[0].content for item in questions] == [
+        "Question: Tell me a bio of Mira Tolvan.", "Question: Tell me a bio of Åsa Ørn.",
+    ]  # fmt: skip
+    assert [item.document_ids for item in questions] == [["d0"], ["d1"]]
+    names.write_text("Mira Tolvan\nNobody\n", encoding="utf-8")
+    assert "prompt_entities.txt:2: no page 'Nobody'" in run_script().stderr
 
 
 # The parts of scores.json.

@@ -84,7 +84,7 @@ def test_the_page_is_self_contained_and_escapes_what_models_say(tmp_path: Path) 
     assert not {"script", "img", "iframe", "object", "link"} & set(page.tags)
     assert all(address.startswith("#") for address in page.loads)
     assert "default-src 'none'" in text
-    assert page.tags.count("svg") == 4  # three pictures of scores, one training curve
+    assert page.tags.count("svg") == 5  # four pictures of scores, one training curve
     assert text.count("&lt;script src=") >= 3  # description, answer, reason
     assert evil in page.text
 

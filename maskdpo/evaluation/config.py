@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from maskdpo.evaluation.factscore.config import FactScoreConfig
 from schemas.config import Section
@@ -15,8 +16,21 @@ class EvaluateConfig(Section):
     """What `evaluate` compares. Sampling and judging are set in `sample` and `annotate`."""
 
     models: dict[str, str] = Field(
-        min_length=1,
         description="models to compare, each NAME: folder or Hub id; the first is the baseline",
+    )
+    answers: list[str] = Field(
+        default=[],
+        description="files of answers to compare, each [NAME=]FILE: responses, or annotations "
+        "whose verdicts count; without NAME, one model per value of 'model' [none]",
+    )
+    people: list[Path] = Field(
+        default=[],
+        description="files of people's reviews of the answers, or annotations of people: adds "
+        "prediction-powered scores [none]",
+    )
+    best_of: bool = Field(
+        default=False,
+        description="also print the expected best of n responses, n = 1, 2, 4 ... num_responses",
     )
     questions: Path | None = Field(
         default=None,
@@ -51,6 +65,19 @@ class EvaluateConfig(Section):
         if isinstance(value, bool):
             return {} if value else None
         return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _answers_need_no_models(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and values.get("answers") and "models" not in values:
+            return {**values, "models": {}}
+        return values
+
+    @model_validator(mode="after")
+    def _somebody_answers(self) -> Self:
+        if not self.models and not self.answers:
+            raise ValueError("give at least one model in 'models', or a file in 'answers'")
+        return self
 
     @field_validator("models")
     @classmethod

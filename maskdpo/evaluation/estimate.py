@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from annotator.calls.estimate import Estimate, look_into
@@ -23,6 +24,7 @@ from annotator.models.make_backend import make_backend
 from annotator.sampling.sample import estimate_sample
 from annotator.sampling.slots import Slot, make_slots
 from annotator.text.token_estimate import estimate_tokens
+from maskdpo.evaluation.answers import read_answers
 from maskdpo.evaluation.factscore.config import FactScoreConfig, find_writer
 from maskdpo.evaluation.factscore.estimate import estimate_facts_of
 from maskdpo.evaluation.run import EvaluationInputs
@@ -37,16 +39,21 @@ def estimate_evaluate(
     annotate: AnnotateConfig,
     inputs: EvaluationInputs,
     *,
+    answers: Sequence[str] = (),
     factscore: FactScoreConfig | None = None,
     retry_failed: bool = False,
 ) -> list[tuple[str, Estimate]]:
     """Estimates of sampling and judging for each model, by title; calls no model, writes nothing.
 
+    `answers` are files of answers (`EvaluateConfig.answers`): those without verdicts are judged.
     Raises InputError when a file cannot be read, ConfigError when a model cannot be found.
     """
     writer = find_writer(factscore, annotate)
     parts: list[tuple[str, Estimate]] = []
+    questions = [] if inputs.questions is None else read_records(inputs.questions, Question)
+    asked: list[_Asked] = []
     for name, sample in samples.items():
+        assert inputs.questions is not None  # what is sampled has questions (`EvaluationInputs`)
         owed = estimate_sample(
             sample,
             questions=inputs.questions,
@@ -56,38 +63,68 @@ def estimate_evaluate(
         parts.append((f"{name}, responses", owed))
         if not asks_a_model(annotate) and factscore is None:
             continue
-        responses, note = _foresee_responses(sample, inputs, retry_failed=retry_failed)
-        if asks_a_model(annotate):
-            judged = _estimate_judge(annotate, responses, inputs, retry_failed=retry_failed)
-            judged.notes += note
-            parts.append((f"{name}, verdicts", judged))
+        responses, note = _foresee_responses(sample, inputs, questions, retry_failed=retry_failed)
+        asked.append(_Asked(name=name, responses=responses, note=note))
+    given = read_answers(answers, samples)
+    if inputs.questions is not None:
+        given = given.of_questions((item.id for item in questions), inputs.questions)
+    asked += [
+        _Asked(name=item.name, responses=item.answers, known=item.path if item.judged else None)
+        for item in given.sets
+    ]
+    for model in asked:
+        if asks_a_model(annotate) and model.known is None:
+            judged = _estimate_judge(annotate, model.responses, inputs, retry_failed=retry_failed)
+            judged.notes += model.note
+            parts.append((f"{model.name}, verdicts", judged))
         if factscore is not None:
             for title, part in estimate_facts_of(
-                writer,
+                writer.config if writer is not None else None,
                 annotate,
-                responses,
+                model.responses,
                 inputs.documents,
-                known=inputs.output / name / "annotations.jsonl",
+                known=model.known or inputs.output / model.name / "annotations.jsonl",
                 store=inputs.store,
                 retry_failed=retry_failed,
             ):
-                parts.append((f"{name}, {title}", part))
-    return parts
+                parts.append((f"{model.name}, {title}", part))
+    return _in_order(parts, [*samples, *(item.name for item in given.sets)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """One model's responses. `known`: the file of their verdicts, where they have some already."""
+
+    name: str
+    responses: Sequence[Response]
+    note: Sequence[str] = ()
+    known: Path | None = None
+
+
+def _in_order(
+    parts: Sequence[tuple[str, Estimate]], names: Sequence[str]
+) -> list[tuple[str, Estimate]]:
+    """The parts model by model."""
+    rank = {name: place for place, name in enumerate(names)}
+    return sorted(parts, key=lambda part: rank[part[0].rpartition(", ")[0]])
 
 
 def _foresee_responses(
-    sample: SampleConfig, inputs: EvaluationInputs, *, retry_failed: bool
+    sample: SampleConfig,
+    inputs: EvaluationInputs,
+    questions: Sequence[Question],
+    *,
+    retry_failed: bool,
 ) -> tuple[list[Response], list[str]]:
     """The responses of one model, including those not sampled yet, and a note about these."""
-    slots = make_slots(
-        sample, make_backend(sample).fingerprint(), read_records(inputs.questions, Question)
-    )
+    slots = make_slots(sample, make_backend(sample).fingerprint(), questions)
     with look_into(inputs.store, retry_failed=retry_failed) as calls:
         values = calls.get_many({slot.key for slot in slots})
     stored = {key: unpack(value) for key, value in values.items()}
     lengths = [estimate_tokens(item.text) for item in stored.values() if isinstance(item, Reply)]
     assumed = max(round(sum(lengths) / len(lengths)), 1) if lengths else sample.max_tokens
-    responses = _foresee(slots, stored, read_records(inputs.documents, Document), assumed)
+    documents = [] if inputs.documents is None else read_records(inputs.documents, Document)
+    responses = _foresee(slots, stored, documents, assumed)
     note = (
         f"responses of {sample.model} that are not sampled yet are assumed to be up to "
         f"{assumed:,} tokens long"

@@ -15,7 +15,6 @@ import click
 from annotator.calls.metrics.counting import RunMetrics, listen
 from annotator.calls.usage import NO_LIMITS, Budget, Limits, check_prices
 from annotator.judging.config import AnnotateConfig
-from annotator.judging.facts.config import FactsConfig
 from annotator.judging.make_judge import judge_prices
 from annotator.judging.runs.annotate import run_annotate
 from annotator.judging.runs.output_checks import refuse_labels
@@ -24,17 +23,20 @@ from annotator.models.make_backend import make_backend
 from annotator.sampling.input_checks import check_documents
 from annotator.sampling.sample import run_sample
 from maskdpo.config import RunConfig
+from maskdpo.evaluation.answers import Answers, AnswerSet, read_answers
 from maskdpo.evaluation.config import EvaluateConfig
-from maskdpo.evaluation.factscore.config import find_writer, writer_section
+from maskdpo.evaluation.factscore.config import Writer, find_writer
 from maskdpo.evaluation.factscore.run import FactScorer, FindFacts
 from maskdpo.evaluation.factscore.scores import with_factscores
 from maskdpo.evaluation.factscore.verdicts import JudgedFacts
+from maskdpo.evaluation.people.reviewed import check_people_files
+from maskdpo.evaluation.people.scores import powered_scores
 from maskdpo.evaluation.scores import compare_models
 from maskdpo.evaluation.served import check_served
 from maskdpo.report.page import ReportInputs, write_report
 from schemas.errors import InputError, LimitReachedError, MaskDpoError
 from schemas.events import Noted, OnEvent, heard_by, ignore
-from schemas.files.jsonl import read_records, read_rows
+from schemas.files.jsonl import read_records, read_rows, write_records
 from schemas.files.own_files import has_keys, is_page, refuse_to_replace_unless
 from schemas.files.writing import write_json
 from schemas.packages import require
@@ -44,14 +46,20 @@ from schemas.stage import StageResult
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationInputs:
-    """The files of an evaluation: questions, documents, output folder."""
+    """The files of an evaluation: questions, documents, output folder.
 
-    questions: Path
-    documents: Path
+    questions   None: those that the answers in files name; only without a sampled model
+    documents   None: there are none; only if every answer has verdicts already
+    """
+
+    questions: Path | None
+    documents: Path | None
     output: Path
     title: str = "Evaluation"
     run_store: Path | None = None
     """The store of the run directory; None: store.sqlite in `output`."""
+    find_facts: FindFacts | None = None
+    """A rule that finds the facts of FActScore, in place of a model."""
 
     @property
     def store(self) -> Path:
@@ -70,58 +78,69 @@ def run_evaluate(
     same_model: bool = False,
     on_event: OnEvent = ignore,
     metrics: RunMetrics | None = None,
-    find_facts: FindFacts | None = None,
 ) -> StageResult:
     """Sample from each model, annotate and score; writes scores.json and report.html.
 
-    `samples` has one sampling config per model, which differ only in the model. A model's files are
-    in `output/NAME/`; everything finished is kept, so a rerun continues. `find_facts` is a rule
-    that finds the facts of FActScore in place of a model.
+    `samples` has one sampling config per model, which differ only in the model; the models whose
+    answers are in files (`config.answers`) come after them. A model's files are in `output/NAME/`;
+    everything finished is kept, so a rerun continues.
 
     Raises InputError and ConfigError before anything is spent, LimitReachedError at a limit, and
     BackendError when a server or device fails or every call to one model fails.
     """
-    has_rule = find_facts is not None
-    writer = find_writer(config.factscore, annotate, has_rule=has_rule)
-    section = writer_section(config.factscore)
-    prepared = _prepare(samples, annotate, inputs, limits, writer=(section, writer))
-    check_served(samples, annotate, inputs.store, same_model=same_model, writer=(section, writer))
+    writer = find_writer(config.factscore, annotate, has_rule=inputs.find_facts is not None)
+    prepared = _prepare(config, samples, annotate, inputs, limits, writer)
+    if samples or prepared.answers.need_judge or config.factscore is not None:
+        check_served(samples, annotate, inputs.store, same_model=same_model, writer=writer)
     for note in prepared.notes:
         on_event(Noted(text=note))
-    scorer = None
-    if config.factscore is not None:
-        scorer = FactScorer(
-            annotate=annotate,
-            documents=inputs.documents,
-            store=inputs.store,
-            budget=prepared.budget,
-            writer=writer,
-            section=section,
-            find_facts=find_facts,
-            retry_failed=retry_failed,
-            same_model=same_model,
-            on_writer=heard_by(on_event, listen(metrics, "writer")),
-            on_judge=heard_by(on_event, listen(metrics, "judge")),
-        )
+    scorer = FactScorer(
+        annotate=annotate,
+        documents=inputs.documents,
+        store=inputs.store,
+        budget=prepared.budget,
+        writer=writer,
+        find_facts=inputs.find_facts,
+        retry_failed=retry_failed,
+        same_model=same_model,
+        on_event=on_event,
+        metrics=metrics,
+    )
     asked = _ask_models(
         samples,
         annotate,
         inputs,
+        prepared.answers.sets,
         budget=prepared.budget,
         retry_failed=retry_failed,
         same_model=same_model,
         on_event=on_event,
         metrics=metrics,
-        scorer=scorer,
+        scorer=scorer if config.factscore is not None else None,
     )
-    _write_results(config, samples, inputs, prepared, asked, has_rule=has_rule)
+    _write_results(config, samples, inputs, prepared, asked)
+    return _conclude(samples, inputs, prepared, asked)
+
+
+def _conclude(
+    samples: Mapping[str, SampleConfig],
+    inputs: EvaluationInputs,
+    prepared: _Prepared,
+    asked: _Asked,
+) -> StageResult:
+    """The outcome of the whole evaluation."""
     num_questions = len(prepared.questions)
     num_rows = sum(num_questions * sample.num_responses for sample in samples.values())
+    num_rows += sum(len(item.rows) for item in prepared.answers.sets)
     return StageResult(
         output=inputs.output / "scores.json",
         num_rows=num_rows,
         failures=asked.failures,
-        counts={"models": len(samples), "questions": num_questions, "responses": num_rows},
+        counts={
+            "models": len(asked.annotations),
+            "questions": num_questions,
+            "responses": num_rows,
+        },
         notes=asked.notes,
         table=prepared.budget.rows(),
         trouble=asked.troubles[0] if asked.troubles else None,
@@ -134,17 +153,18 @@ class _Prepared:
 
     questions: Sequence[Question]
     documents: Mapping[str, Document]
+    answers: Answers
     budget: Budget
     notes: Sequence[str]
 
 
 def _prepare(
+    config: EvaluateConfig,
     samples: Mapping[str, SampleConfig],
     annotate: AnnotateConfig,
     inputs: EvaluationInputs,
     limits: Limits,
-    *,
-    writer: tuple[str, FactsConfig | None],
+    writer: Writer | None,
 ) -> _Prepared:
     """Read the inputs; raises InputError or ConfigError for faults that would else waste calls."""
     require("scipy", "matplotlib", needed_for="evaluate")
@@ -152,27 +172,41 @@ def _prepare(
         inputs.output / "scores.json", has_keys("models", "pairs"), by="maskdpo evaluate"
     )
     refuse_to_replace_unless(inputs.output / "report.html", is_page, by="maskdpo evaluate")
-    for name in samples:
+    check_people_files(config.people)
+    answers = read_answers(config.answers, samples)
+    judged_here = [*samples, *(item.name for item in answers.sets if not item.judged)]
+    for name in judged_here:
         refuse_labels(inputs.output / name / "annotations.jsonl")
     prices = [("sample", item.prices) for item in samples.values()]
     prices += [("annotate.llm", item) for item in judge_prices(annotate)]
-    if writer[1] is not None:
-        prices.append((writer[0], writer[1].prices))
+    prices += [(writer.section, writer.config.prices)] if writer else []
     check_prices(limits, prices)
-    rows = read_rows(inputs.questions, Question)
-    documents = read_records(inputs.documents, Document)
-    notes = check_documents(
-        inputs.questions, rows, documents, source=inputs.documents, chosen=annotate.find_documents
-    )
+    documents = [] if inputs.documents is None else read_records(inputs.documents, Document)
+    notes: list[str] = []
+    if inputs.questions is None:
+        questions = answers.derive_questions()
+    else:
+        rows = read_rows(inputs.questions, Question)
+        questions = [row.record for row in rows]
+        answers = answers.of_questions((item.id for item in questions), inputs.questions)
+        if inputs.documents is not None and judged_here:
+            notes += check_documents(
+                inputs.questions,
+                rows,
+                documents,
+                source=inputs.documents,
+                chosen=annotate.find_documents,
+            )
     for sample in samples.values():
         make_backend(sample)  # a missing model is reported before the first one samples
-    if writer[1] is not None:
-        make_backend(writer[1])
+    if writer is not None:
+        make_backend(writer.config)
     return _Prepared(
-        questions=[row.record for row in rows],
+        questions=questions,
         documents={item.id: item for item in documents},
+        answers=answers,
         budget=Budget(limits=limits),
-        notes=notes,
+        notes=[*answers.notes, *notes],
     )
 
 
@@ -198,6 +232,7 @@ def _ask_models(
     samples: Mapping[str, SampleConfig],
     annotate: AnnotateConfig,
     inputs: EvaluationInputs,
+    answers: Sequence[AnswerSet],
     *,
     budget: Budget,
     retry_failed: bool,
@@ -208,12 +243,15 @@ def _ask_models(
 ) -> _Asked:
     """Sample one model after the other. LimitReachedError names the models that are finished."""
     asked = _Asked()
-    for name, sample in samples.items():
-        click.echo(f"evaluate: {name} ({sample.model})", err=True)
+    sources: list[tuple[str, SampleConfig | AnswerSet]] = [*samples.items()]
+    sources += [(item.name, item) for item in answers]
+    for name, source in sources:
+        origin = f"answers in {source.path}" if isinstance(source, AnswerSet) else source.model
+        click.echo(f"evaluate: {name} ({origin})", err=True)
         try:
             results = _ask_model(
                 name,
-                sample,
+                source,
                 annotate,
                 inputs,
                 budget=budget,
@@ -222,7 +260,10 @@ def _ask_models(
                 on_event=on_event,
                 metrics=metrics,
             )
-            annotations = _read_annotations(inputs.output / name / "annotations.jsonl")
+            if isinstance(source, AnswerSet) and source.judged:
+                annotations = source.annotations
+            else:
+                annotations = _read_annotations(inputs.output / name / "annotations.jsonl")
             if scorer is not None:
                 facts = scorer.judge(name, annotations, inputs.output / name)
                 asked.facts[name] = facts.judged
@@ -230,7 +271,7 @@ def _ask_models(
         except LimitReachedError as error:
             done = ", ".join(asked.annotations) or "none"
             raise LimitReachedError(
-                f"{error}; models finished: {done} of {len(samples)}; no scores were written"
+                f"{error}; models finished: {done} of {len(sources)}; no scores were written"
             ) from None
         asked.add(name, annotations, results)
     return asked
@@ -238,7 +279,7 @@ def _ask_models(
 
 def _ask_model(
     name: str,
-    sample: SampleConfig,
+    source: SampleConfig | AnswerSet,
     annotate: AnnotateConfig,
     inputs: EvaluationInputs,
     *,
@@ -248,34 +289,47 @@ def _ask_model(
     on_event: OnEvent,
     metrics: RunMetrics | None,
 ) -> list[StageResult]:
-    """Sample from one model and judge its responses; the files are in `output/NAME/`."""
+    """Sample from one model, or take its answers, and judge them; in `output/NAME/`."""
     folder = inputs.output / name
-    sampled = run_sample(
-        sample,
-        questions=inputs.questions,
-        output=folder / "responses.jsonl",
-        store=inputs.store,
-        stage=f"evaluate {name}",
-        limits=budget,
-        retry_failed=retry_failed,
-        same_model=same_model,
-        on_event=heard_by(on_event, listen(metrics, "policy", name)),
-    )
-    budget.meters[-1].check_replies()  # the model's
-    judged = run_annotate(
-        annotate,
-        responses=folder / "responses.jsonl",
-        documents=inputs.documents,
-        output=folder / "annotations.jsonl",
-        store=inputs.store,
-        stage=f"evaluate {name}: judge",
-        limits=budget,
-        retry_failed=retry_failed,
-        same_model=same_model,
-        on_event=heard_by(on_event, listen(metrics, "judge")),
+    results: list[StageResult] = []
+    if isinstance(source, AnswerSet) and source.judged:
+        return results
+    if isinstance(source, AnswerSet):
+        responses = folder / "answers.jsonl"
+        write_records(responses, source.answers)
+    else:
+        assert inputs.questions is not None  # what is sampled has questions (`EvaluationInputs`)
+        responses = folder / "responses.jsonl"
+        results.append(
+            run_sample(
+                source,
+                questions=inputs.questions,
+                output=responses,
+                store=inputs.store,
+                stage=f"evaluate {name}",
+                limits=budget,
+                retry_failed=retry_failed,
+                same_model=same_model,
+                on_event=heard_by(on_event, listen(metrics, "policy", name)),
+            )
+        )
+        budget.meters[-1].check_replies()  # the model's
+    results.append(
+        run_annotate(
+            annotate,
+            responses=responses,
+            documents=inputs.documents,
+            output=folder / "annotations.jsonl",
+            store=inputs.store,
+            stage=f"evaluate {name}: judge",
+            limits=budget,
+            retry_failed=retry_failed,
+            same_model=same_model,
+            on_event=heard_by(on_event, listen(metrics, "judge")),
+        )
     )
     budget.meters[-1].check_replies()  # the judge's: calls that it cannot do are not paid again
-    return [sampled, judged]
+    return results
 
 
 def _write_results(
@@ -284,19 +338,23 @@ def _write_results(
     inputs: EvaluationInputs,
     prepared: _Prepared,
     asked: _Asked,
-    *,
-    has_rule: bool,
 ) -> None:
     """Write scores.json and report.html."""
+    topics = {question.id: question.topic for question in prepared.questions}
+    requested = {name: sample.num_responses for name, sample in samples.items()}
+    requested |= {item.name: item.num_responses for item in prepared.answers.sets}
     scores = compare_models(
         asked.annotations,
-        [question.id for question in prepared.questions],
-        topics={question.id: question.topic for question in prepared.questions},
-        num_responses=max(sample.num_responses for sample in samples.values()),
+        list(topics),
+        topics=topics,
+        num_responses=requested,
         descriptions=config.descriptions,
     )
     if config.factscore is not None:
+        has_rule = inputs.find_facts is not None
         scores = with_factscores(scores, asked.facts, config.factscore, has_rule=has_rule)
+    if config.people:
+        scores["people"] = powered_scores(config.people, asked.annotations, topics)
     write_json(inputs.output / "scores.json", scores)
     write_report(
         inputs.output / "report.html",

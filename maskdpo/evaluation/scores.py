@@ -25,6 +25,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from annotator.agreement.intervals import INTERVAL_NAME, SHARE, Group, name_group
+from maskdpo.evaluation.best_of import best_of_curve
 from maskdpo.evaluation.means import mean_over_questions
 from maskdpo.evaluation.outcomes import ModelTally, Outcome, QuestionTally, count_facts, tally_model
 from maskdpo.evaluation.pairs import compare_pairs
@@ -39,7 +40,7 @@ def compare_models(
     questions: Sequence[str],
     *,
     topics: Mapping[str, str],
-    num_responses: int | None = None,
+    num_responses: Mapping[str, int] | int | None = None,
     descriptions: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The content of scores.json: `models`, every pair of them, `differences` from the first.
@@ -47,14 +48,14 @@ def compare_models(
     annotations    by model, in the order of the table
     questions      ids of the questions all models were asked
     topics         topic of each question, or ""
-    num_responses  requested per question; None: the most that any model gave to any question
+    num_responses  requested per question, of all models or of each; None: the most that any model
+                   gave to any question
     descriptions   one line about a model, by its name
     """
     groups = {question: name_group(topics[question], question) for question in questions}
-    if num_responses is None:
-        num_responses = _most_responses(annotations)
+    requested = _requested(annotations, num_responses)
     tallies = {
-        name: tally_model(items, questions, num_responses) for name, items in annotations.items()
+        name: tally_model(items, questions, requested[name]) for name, items in annotations.items()
     }
     names = list(tallies)
     answered = [tally.answered_questions for tally in tallies.values()]
@@ -68,6 +69,7 @@ def compare_models(
         | {"has_warning": any(model == name for model, _ in warnings)}
         | _describe_answers(tally)
         | _describe_sentences(tally)
+        | {"best_of": _best_of(annotations[name], questions, groups, requested[name])}
         | {"by_topic": _describe_topics(tally, groups)}
         for name, tally in tallies.items()
     }
@@ -77,7 +79,7 @@ def compare_models(
         "interval": f"{INTERVAL_NAME} (topics); differences on the questions that both answered",
         "num_questions": len(questions),
         "num_common_questions": len(common),
-        "num_responses_per_question": num_responses,
+        "num_responses_per_question": max(requested.values(), default=1),
         "baseline": names[0],
         "warnings": [text for _, text in warnings],
         "models": models,
@@ -88,6 +90,26 @@ def compare_models(
         },
         "pairs": pairs,
     }
+
+
+def _requested(
+    annotations: Mapping[str, Sequence[Annotation]], given: Mapping[str, int] | int | None
+) -> Mapping[str, int]:
+    """Responses requested per question, by model."""
+    if isinstance(given, Mapping):
+        return given
+    return dict.fromkeys(annotations, _most_responses(annotations) if given is None else given)
+
+
+def _best_of(
+    annotations: Sequence[Annotation],
+    questions: Sequence[str],
+    groups: Mapping[str, Group],
+    num_responses: int,
+) -> dict[str, Any] | None:
+    """The curve of maskdpo/evaluation/best_of.py; None with one response per question."""
+    curve = best_of_curve(annotations, questions, groups, num_responses)
+    return curve if curve["num_responses"] > 1 else None
 
 
 def _most_responses(annotations: Mapping[str, Sequence[Annotation]]) -> int:

@@ -12,12 +12,12 @@ from pathlib import Path
 from annotator.calls.identity import AskedModel, identify_models
 from annotator.calls.store import Store
 from annotator.judging.config import AnnotateConfig
-from annotator.judging.facts.config import FactsConfig
 from annotator.judging.facts.run import STORE_KIND as FACTS_KIND
 from annotator.judging.make_judge import asks_a_model, make_judge
 from annotator.models.config import SampleConfig
 from annotator.models.make_backend import make_backend
 from annotator.sampling.slots import REPLY_KIND
+from maskdpo.evaluation.factscore.config import Writer
 
 
 def check_served(
@@ -26,12 +26,11 @@ def check_served(
     store: Path,
     *,
     same_model: bool,
-    writer: tuple[str, FactsConfig | None] = ("", None),
+    writer: Writer | None = None,
 ) -> None:
     """Raise ConfigError if a server reports another model than in the last run with `store`.
 
-    `writer` is the model that writes facts, after the name of its section. Local models need no
-    check: the digest of their files is in the key of each call.
+    Local models need no check: the digest of their files is in the key of each call.
     """
     from annotator.judging.llm_judge import CALL_KIND
     from annotator.judging.runs.stored_replies import identify_judge
@@ -40,9 +39,9 @@ def check_served(
     is_judge_served = (
         asks_a_model(annotate) and annotate.llm is not None and annotate.llm.backend == "openai"
     )
-    section, facts = writer
-    is_writer_served = facts is not None and facts.backend == "openai"
-    if not store.exists() or not (served or is_judge_served or is_writer_served):
+    if writer is not None and writer.config.backend != "openai":
+        writer = None
+    if not store.exists() or not (served or is_judge_served or writer):
         return
     with Store(store) as calls:
         asked = [
@@ -62,10 +61,11 @@ def check_served(
                 same_model=same_model,
                 count_serving=lambda: calls.count(CALL_KIND),
             )
-        if facts is not None and is_writer_served:
+        if writer is not None:
+            backend = make_backend(writer.config)
             identify_models(
                 calls,
-                [AskedModel(role=FACTS_KIND, setting=section, backend=make_backend(facts))],
+                [AskedModel(role=FACTS_KIND, setting=writer.section, backend=backend)],
                 same_model=same_model,
                 count_serving=lambda: calls.count(FACTS_KIND),
             )

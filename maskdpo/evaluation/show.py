@@ -1,6 +1,7 @@
 """The scores on the terminal, within 80 columns: three tables, warnings and a conclusion.
 
-The rule: what a model did not answer is printed directly below its score.
+The rule: what a model did not answer is printed directly below its score. With people's reviews,
+two tables of corrected scores follow; the best of n is printed where it is asked for.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ WIDTH = 80
 MAX_NAME_CHARS = 18
 
 
-def print_scores(path: Path) -> None:
+def print_scores(path: Path, *, best_of: bool = False) -> None:
     """Print the tables of a scores.json, in percent and percentage points."""
     scores = json.loads(path.read_text(encoding="utf-8"))
     models: Mapping[str, Mapping[str, Any]] = scores["models"]
@@ -53,11 +54,74 @@ def print_scores(path: Path) -> None:
         )
     if "factscore" in scores:
         _print_factscores(scores)
+    if best_of:
+        _print_best_of(models)
+    if "people" in scores:
+        _print_people(scores["people"], models)
     click.echo("")
     for text in scores["warnings"]:
         _print(f"warning: {text}")
     for text in conclude(scores)[:1]:
         _print(text)
+
+
+def _print_best_of(models: Mapping[str, Mapping[str, Any]]) -> None:
+    curves = {name: row["best_of"] for name, row in models.items() if row["best_of"]}
+    if not curves:
+        click.echo("")
+        _print("best of n: there is one response per question; set num_responses to more")
+        return
+    steps = sorted({point["n"] for curve in curves.values() for point in curve["points"]})
+    _print_table(
+        ("best of n", *(f"n = {n}" for n in steps), "no fact"),
+        (_best_of_cells(name, curve, steps) for name, curve in curves.items()),
+    )
+    _print(
+        "best of n: expected score of the best of n responses, in percent, over all questions; a "
+        "response without a decided fact counts as 0 (no fact: their number)"
+    )
+
+
+def _best_of_cells(name: str, curve: Mapping[str, Any], steps: Sequence[int]) -> Sequence[str]:
+    found = {point["n"]: percent(point["score"]) for point in curve["points"]}
+    return (
+        _short(name),
+        *(found.get(n, "") for n in steps),
+        str(curve["num_without_fact"]),
+    )
+
+
+def _print_people(people: Mapping[str, Any], models: Mapping[str, Mapping[str, Any]]) -> None:
+    _print_table(
+        ("with people", "score [95%]", "people alone", "judge", "reviewed"),
+        (_people_cells(name, row, models[name]) for name, row in people["models"].items()),
+    )
+    _print(
+        f"score: {people['score']}. {people['condition']} reviewed: number of questions, of "
+        f"{people['num_common_questions']}"
+    )
+    if people["pairs"]:
+        _print_table(
+            ("difference, with people", "[95%]", "p", "both reviewed"),
+            map(_people_pair_cells, people["pairs"]),
+        )
+    for text in people["notes"]:
+        _print(f"note: {text}")
+
+
+def _people_cells(name: str, row: Mapping[str, Any], judged: Mapping[str, Any]) -> Sequence[str]:
+    return (
+        _short(name),
+        f"{percent(row['score'])} [{percent(row['low'])}, {percent(row['high'])}]",
+        f"{percent(row['people_score'])} [{percent(row['people_low'])}, "
+        f"{percent(row['people_high'])}]",
+        percent(judged["score"]),
+        str(row["num_reviewed_questions"]),
+    )
+
+
+def _people_pair_cells(pair: Mapping[str, Any]) -> Sequence[str]:
+    return (*_pair_cells(pair)[:3], str(pair["num_reviewed_questions"]))
 
 
 def _print_factscores(scores: Mapping[str, Any]) -> None:

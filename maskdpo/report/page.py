@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from maskdpo.evaluation.words import conclude, judge_pair, p_value, percent, points
 from maskdpo.report.examples import make_examples
-from maskdpo.report.plots import plot_scores, plot_sentences, plot_topics
+from maskdpo.report.plots import Figure, plot_best_of, plot_scores, plot_sentences, plot_topics
 from maskdpo.report.training_plots import draw_training_curves
 from schemas.files.writing import atomic_writer
 from schemas.records import Annotation, Document, Question
@@ -55,7 +55,7 @@ def render_report(inputs: ReportInputs) -> str:
         conclusion=conclude(scores),
         pairs=[(pair, judge_pair(pair)) for pair in scores["pairs"]],
         topics=sorted({topic for row in models.values() for topic in row["by_topic"]}),
-        figures=[plot_scores(models), plot_sentences(models), plot_topics(models)],
+        figures=_figures(models),
         curves=draw_training_curves(inputs.training_logs, list(models)),
         examples=make_examples(
             inputs.annotations, inputs.questions, inputs.documents, inputs.num_examples
@@ -63,6 +63,13 @@ def render_report(inputs: ReportInputs) -> str:
         num_questions=len(inputs.questions),
         notes=inputs.notes,
     )
+
+
+def _figures(models: Mapping[str, Mapping[str, Any]]) -> list[Figure]:
+    figures = [plot_scores(models), plot_sentences(models), plot_topics(models)]
+    if any(row["best_of"] for row in models.values()):
+        figures.append(plot_best_of(models))
+    return figures
 
 
 def page_template(name: str) -> Template:

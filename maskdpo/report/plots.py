@@ -83,6 +83,53 @@ def plot_sentences(models: Mapping[str, Mapping[str, Any]]) -> Figure:
     )
 
 
+def plot_best_of(models: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Expected score of the best of n responses, by n, with 95% intervals, in percent."""
+    curves = {
+        name: [point for point in row["best_of"]["points"] if point["score"] is not None]
+        for name, row in models.items()
+        if row["best_of"]
+    }
+    steps = sorted({point["n"] for points in curves.values() for point in points})
+
+    def draw(axes: Any) -> None:
+        for index, (name, points) in enumerate(curves.items()):
+            places = [point["n"] for point in points]
+            colour = _colour(index)
+            axes.plot(
+                places,
+                [100 * point["score"] for point in points],
+                color=colour,
+                linestyle=("-", "--", ":", "-.")[index % 4],
+                marker="osv^"[index % 4],
+                label=name,
+            )
+            axes.fill_between(
+                places,
+                [100 * _or(point["low"], point["score"]) for point in points],
+                [100 * _or(point["high"], point["score"]) for point in points],
+                color=colour,
+                alpha=0.15,
+                linewidth=0,
+            )
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(steps, [str(n) for n in steps])
+        axes.minorticks_off()
+        axes.set_xlabel("n, responses of which the best is kept")
+        axes.set_ylabel("score, in percent")
+        axes.legend(frameon=False, fontsize="x-small")
+
+    listed = "; ".join(
+        f"{name} " + ", ".join(f"{100 * point['score']:.1f} of {point['n']}" for point in points)
+        for name, points in curves.items()
+    )
+    return Figure(
+        svg=draw_svg(draw, width=5.2),
+        caption="Expected score of the best of n responses, in percent, over all questions; a "
+        f"response without a decided fact counts as 0: {listed}.",
+    )
+
+
 def plot_topics(models: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Every topic's score, model by model, in the order of the baseline's scores."""
     names = list(models)

@@ -118,7 +118,7 @@ def estimate_facts(
 ) -> tuple[Estimate, dict[str, list[SentenceFacts | None]]]:
     """The calls that `find_facts` would still make, and the facts that are stored already.
 
-    None stands for facts that are not known yet. Makes no call and writes nothing.
+    None: facts that are not known yet. Makes no call and writes nothing.
     """
     fingerprint = make_backend(config).fingerprint()
     with look_into(store, retry_failed=retry_failed) as calls:

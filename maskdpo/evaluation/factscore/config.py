@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field
@@ -35,9 +36,17 @@ class FactScoreConfig(Section):
     )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Writer:
+    """The model that writes facts, and the name of the section with its settings."""
+
+    config: FactsConfig
+    section: str
+
+
 def find_writer(
     config: FactScoreConfig | None, annotate: AnnotateConfig, *, has_rule: bool = False
-) -> FactsConfig | None:
+) -> Writer | None:
     """The model that writes the facts; None without FActScore, and where a rule finds them.
 
     Raises ConfigError where none is set, and for a judge that cannot judge new text.
@@ -53,17 +62,11 @@ def find_writer(
     if has_rule or config.facts == "sentences":
         return None
     if config.writer is not None:
-        return config.writer
+        return Writer(config=config.writer, section="evaluate.factscore.writer")
     if annotate.llm is None:
         raise ConfigError(
             f"evaluate.factscore needs a model that writes facts, and annotate.judge "
             f"{annotate.judge!r} has none: give evaluate.factscore.writer.model, or "
             "evaluate.factscore.facts=sentences to take each sentence as one fact"
         )
-    return FactsConfig.of_judge(annotate.llm)
-
-
-def writer_section(config: FactScoreConfig | None) -> str:
-    """The name of the section with the writer's settings, for errors."""
-    is_own = config is not None and config.writer is not None
-    return "evaluate.factscore.writer" if is_own else "annotate.llm"
+    return Writer(config=FactsConfig.of_judge(annotate.llm), section="annotate.llm")

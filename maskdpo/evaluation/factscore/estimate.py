@@ -37,7 +37,7 @@ def estimate_facts_of(
     writer: FactsConfig | None,
     annotate: AnnotateConfig,
     responses: Sequence[Response],
-    documents: Path,
+    documents: Path | None,
     *,
     known: Path,
     store: Path,

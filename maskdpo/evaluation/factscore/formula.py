@@ -112,7 +112,7 @@ def factscore(
     where the numbers of topics or responses do not fit.
     """
     if not gamma >= 0 or math.isinf(gamma):
-        raise ConfigError(f"gamma is {gamma!r}, but it must be 0 or more; 0 is no length penalty")
+        raise ConfigError(f"gamma is {gamma!r}, but it must be 0 (without length penalty) or more")
     rows = [_read(item, place) for place, item in enumerate(facts)]
     if topics is not None and len(topics) != len(rows):
         raise ConfigError(

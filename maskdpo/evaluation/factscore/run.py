@@ -11,19 +11,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from annotator.calls.metrics.counting import RunMetrics, listen
 from annotator.calls.usage import Budget
 from annotator.judging.config import AnnotateConfig
-from annotator.judging.facts.config import FactsConfig
 from annotator.judging.facts.dialogue import SentenceFacts
 from annotator.judging.facts.run import factual_sentences, find_facts, make_sources
 from annotator.judging.runs.annotate import run_annotate
+from maskdpo.evaluation.factscore.config import Writer
 from maskdpo.evaluation.factscore.verdicts import (
     JudgedFacts,
     collect_verdicts,
     make_fact_responses,
 )
 from schemas.errors import InputError
-from schemas.events import OnEvent, ignore
+from schemas.events import OnEvent, heard_by, ignore
 from schemas.files.jsonl import read_records, write_records
 from schemas.records import Annotation
 from schemas.stage import StageResult, failures_path
@@ -44,22 +45,21 @@ class FactsRun:
 class FactScorer:
     """Finds and judges the facts of a model's responses.
 
-    writer       the model that writes the facts, with the name of its section; None: a rule does
+    writer       the model that writes the facts; None: a rule finds them
     find_facts   that rule; None: each sentence is one fact
-    on_writer, on_judge   listeners to the calls of each
+    metrics      counts the calls of both, as writer and judge
     """
 
     annotate: AnnotateConfig
-    documents: Path
+    documents: Path | None
     store: Path
     budget: Budget
-    writer: FactsConfig | None
-    section: str = "annotate.llm"
+    writer: Writer | None
     find_facts: FindFacts | None = None
     retry_failed: bool = False
     same_model: bool = False
-    on_writer: OnEvent = ignore
-    on_judge: OnEvent = ignore
+    on_event: OnEvent = ignore
+    metrics: RunMetrics | None = None
 
     def judge(self, name: str, annotations: Sequence[Annotation], folder: Path) -> FactsRun:
         """The facts of the model `name` with their verdicts; files are in `folder`.
@@ -86,18 +86,18 @@ class FactScorer:
         return self._ask(name, self.writer, annotations)
 
     def _ask(
-        self, name: str, writer: FactsConfig, annotations: Sequence[Annotation]
+        self, name: str, writer: Writer, annotations: Sequence[Annotation]
     ) -> tuple[Mapping[str, Sequence[SentenceFacts]], Sequence[str]]:
         found = find_facts(
-            writer,
+            writer.config,
             make_sources((item, factual_sentences(item)) for item in annotations),
             store=self.store,
             limits=self.budget,
             retry_failed=self.retry_failed,
             same_model=self.same_model,
             stage=f"evaluate {name}: facts",
-            section=self.section,
-            on_event=self.on_writer,
+            section=writer.section,
+            on_event=heard_by(self.on_event, listen(self.metrics, "writer")),
         )
         return found.by_response, found.notes
 
@@ -119,7 +119,7 @@ class FactScorer:
             limits=self.budget,
             retry_failed=self.retry_failed,
             same_model=self.same_model,
-            on_event=self.on_judge,
+            on_event=heard_by(self.on_event, listen(self.metrics, "judge")),
         )
         self.budget.meters[-1].check_replies()
         return {item.id: item for item in _read(output)}, [result]

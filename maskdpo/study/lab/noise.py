@@ -1,9 +1,9 @@
 """A judge that errs, and knows how likely it errs: exact labels in, noisy ones out.
 
 Each sentence has its own error probability p, drawn from 0.5 * Beta(a, b) with the mean that is
-given: above 0.5 a judge would give the other label. Its label is flipped with
-probability p, and its verdict's confidence is 1 - p. So the judge is calibrated: among the verdicts
-with confidence c, the share c is right.
+given. It is never above 0.5, since such a judge would give the other label. The label is flipped
+with probability p, and the verdict's confidence is 1 - p. So the judge is calibrated: among the
+verdicts with confidence c, the share c is right.
 
 The rule: a sentence's errors depend on the seed, the response's id and the sentence's number alone.
 """

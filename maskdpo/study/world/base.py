@@ -64,7 +64,12 @@ def train_base(
     torch.manual_seed(config.seed)
     rng = random.Random(f"base {world.seed} {config.seed}")
     tokenizer = make_word_tokenizer(_words(world))
-    model = new_model(tokenizer, hidden_size=config.hidden_size, num_layers=config.num_layers)
+    model = new_model(
+        tokenizer,
+        hidden_size=config.hidden_size,
+        num_layers=config.num_layers,
+        initializer_range=config.initializer_range,
+    )
     batches = _batches(world, tokenizer, rng, config)
     targets = _make_targets(world, tokenizer)
     loss = fit(

@@ -21,7 +21,9 @@ class WorldConfig(Section):
     0.7 * 0.6 + 0.3 * 0.4 * 0.6.
     """
 
-    num_people: int = Field(default=96, ge=4, description="people of all languages; each is one topic")
+    num_people: int = Field(
+        default=96, ge=4, description="people of all languages; each is one topic"
+    )
     num_unseen: int = Field(
         default=32, ge=2, description="the people among them that are kept for evaluation"
     )
@@ -70,4 +72,7 @@ class BaseConfig(Section):
     num_steps: int = Field(default=900, ge=1, description="training steps")
     batch_size: int = Field(default=32, ge=1, description="answers per step")
     learning_rate: float = Field(default=3e-3, gt=0, description="maximum learning rate")
+    initializer_range: float = Field(
+        default=0.02, gt=0, description="standard deviation of the initial weights"
+    )
     seed: int = Field(default=0, ge=0, description="seed of weights and training texts")

@@ -64,8 +64,7 @@ ENGLISH = Language(
             "journey",
             _LIFE,
             "travelled to {}|once sailed to {}|made a journey to {}",
-            "Norway Peru Kenya Cuba Iceland Nepal Chile Malta Japan Ghana Bolivia Egypt Samoa "
-            "Fiji",
+            "Norway Peru Kenya Cuba Iceland Nepal Chile Malta Japan Ghana Bolivia Egypt Samoa Fiji",
         ),
         attribute(
             "work",

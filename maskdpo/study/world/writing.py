@@ -94,9 +94,7 @@ def _attributes(language: Language, person: Person, kind: int) -> list[Attribute
     return [a for a in language.attributes if a.kind == kind and a.name in person.facts]
 
 
-def _choose_facts(
-    world: World, person: Person, kind: int, rng: random.Random
-) -> list[Attribute]:
+def _choose_facts(world: World, person: Person, kind: int, rng: random.Random) -> list[Attribute]:
     """The attributes that an answer states, nearly in the order of the table."""
     attributes = _attributes(world.languages[person.language], person, kind)
     kept = [item for item in attributes if rng.random() >= world.config.omitted_share]

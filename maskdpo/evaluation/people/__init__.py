@@ -1,0 +1,1 @@
+"""`evaluate --people`: scores that a sample of people's reviews corrects."""

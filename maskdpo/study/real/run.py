@@ -1,0 +1,309 @@
+"""The study with a real model, seed by seed, in one folder.
+
+    FOLDER/
+        study.json                 the settings and the model's content, for which the folder is
+        seed-N/
+            stages/NAME.json       one record per finished stage: its values, time and memory
+            base/                  the model that half believes the truth
+            samples/               its answers about seen people, with verdicts
+            dataset/sentence, dataset/span
+            dpo/, mask_dpo/, span/ the trained models
+            scores/NAME/           answers about unseen people, with verdicts
+        results.json, table.md     figures of the finished seeds
+
+The rule: a rerun continues after the last finished stage, and inside a stage from what its own
+parts keep (checkpoints, stored replies). Results are written anew after each seed.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from maskdpo.study.real.belief import share_true
+from maskdpo.study.real.config import HOME_KIND, RealConfig
+from maskdpo.study.real.divergence import mean_kl
+from maskdpo.study.real.preference import (
+    METHODS,
+    Device,
+    build_datasets,
+    read_annotations,
+    sample_and_label,
+    train_method,
+)
+from maskdpo.study.real.results import Answers, compare, over_seeds, pool
+from maskdpo.study.real.stages import Stages
+from maskdpo.study.real.supervised import train_until_half
+from maskdpo.study.real.table import render_table
+from maskdpo.study.world.people import World, make_world
+from maskdpo.study.world.truth import find_facts
+from maskdpo.study.world.writing import make_questions
+from schemas.errors import ConfigError, InputError, MaskDpoError
+from schemas.events import OnEvent, ignore
+from schemas.files.writing import atomic_writer, write_json
+from schemas.packages import require
+from schemas.records import Question
+from trainer.models import hash_tokenizer, hash_weights, quiet_library_bars
+
+BASE = "base"
+MODELS = (BASE, *METHODS)
+_FREE = {"model", "num_seeds"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Seed:
+    """One repetition: its people, questions, and the records of its stages."""
+
+    seed: int
+    folder: Path
+    stages: Stages
+    world: World
+    seen: list[Question]
+    unseen: list[Question]
+    config: RealConfig
+    device: Device
+    on_event: OnEvent
+
+    def model(self, name: str) -> Path:
+        """The folder of the base model or of a method's."""
+        return self.folder / name
+
+
+def run_real_study(
+    config: RealConfig,
+    folder: Path,
+    *,
+    device: Device = "cpu",
+    keep_models: bool = True,
+    on_stage: Callable[[str], None] = lambda text: None,
+    on_event: OnEvent = ignore,
+) -> Path:
+    """Run all seeds in `folder`; returns `results.json`, with the figures of all finished seeds.
+
+    keep_models    false: the weights of a seed are deleted when the seed is finished
+    on_stage       is called with a line when a stage begins
+
+    Raises ConfigError for a folder of another study, InputError for an unusable model or answers
+    without a pair, and MaskDpoError where a base model does not half believe the truth.
+    """
+    require("torch", "transformers", "accelerate", "peft", "scipy", needed_for="study-real")
+    quiet_library_bars()
+    _claim(folder, config)
+    done: list[_Seed] = []
+    for seed in config.seeds:
+        run = _make_seed(config, folder, seed, device=device, on_stage=on_stage, on_event=on_event)
+        _run_seed(run)
+        if not keep_models:
+            _delete_models(run)
+        done.append(run)
+        _write_results(done, config, folder)
+    return folder / "results.json"
+
+
+def _claim(folder: Path, config: RealConfig) -> None:
+    """Refuse a folder that has a study with other settings or another model."""
+    model = Path(config.model)
+    if not (model / "config.json").is_file():
+        raise InputError.of(model, "holds no config.json, so it is not a model folder")
+    values = {
+        "config": config.model_dump(mode="json", exclude=_FREE),
+        "model": {"weights": hash_weights(model), "tokenizer": hash_tokenizer(model)},
+    }
+    path = folder / "study.json"
+    if not path.exists():
+        write_json(path, values)
+    elif json.loads(path.read_text(encoding="utf-8")) != values:
+        raise ConfigError(
+            f"{folder}: has a study with other settings or another model; choose another folder or "
+            "remove it (only num_seeds may change)"
+        )
+
+
+def _make_seed(
+    config: RealConfig,
+    folder: Path,
+    seed: int,
+    *,
+    device: Device,
+    on_stage: Callable[[str], None],
+    on_event: OnEvent,
+) -> _Seed:
+    world = make_world(config.world, seed=seed)
+    place = folder / f"seed-{seed}"
+    return _Seed(
+        seed=seed,
+        folder=place,
+        stages=Stages(folder=place, on_stage=lambda name: on_stage(f"seed {seed}: {name}")),
+        world=world,
+        seen=make_questions(world, world.people, kinds=(HOME_KIND,)),
+        unseen=make_questions(world, world.unseen, kinds=(HOME_KIND,)),
+        config=config,
+        device=device,
+        on_event=on_event,
+    )
+
+
+def _run_seed(run: _Seed) -> None:
+    """All stages of a seed, each once."""
+    run.stages.run("base", partial(_make_base, run))
+    shutil.rmtree(run.folder / "base.work", ignore_errors=True)
+    run.stages.run("samples", partial(_sample, run))
+    run.stages.run("score-base", partial(_score, run, BASE))
+    _require_half(run, run.stages.run("belief", partial(_measure_belief, run)))
+    run.stages.run("dataset", partial(_build, run))
+    for name in METHODS:
+        run.stages.run(name, partial(_train, run, name))
+        run.stages.run(f"score-{name}", partial(_score, run, name))
+
+
+def _make_base(run: _Seed) -> Mapping[str, Any]:
+    return train_until_half(
+        Path(run.config.model),
+        run.model(BASE),
+        run.world,
+        run.seen + run.unseen,
+        run.config,
+        seed=run.seed,
+        device=run.device,
+        on_event=run.on_event,
+    )
+
+
+def _sample(run: _Seed) -> Mapping[str, Any]:
+    return _answer(run, BASE, run.seen, run.folder / "samples", run.config.num_responses)
+
+
+def _answer(
+    run: _Seed, name: str, questions: list[Question], output: Path, num_responses: int
+) -> dict[str, Any]:
+    return sample_and_label(
+        run.model(name),
+        questions,
+        run.world,
+        run.config,
+        output=output,
+        num_responses=num_responses,
+        seed=run.seed,
+        device=run.device,
+        on_event=run.on_event,
+    )
+
+
+def _score(run: _Seed, name: str) -> Mapping[str, Any]:
+    """Answers about unseen people: counts of sentences and facts, and the KL from the base."""
+    output = run.folder / "scores" / name
+    counts = _answer(run, name, run.unseen, output, run.config.score_responses)
+    annotations = read_annotations(output)
+    facts = [fact.is_true for row in annotations for fact in find_facts(run.world, row)]
+    kept = [row for row in annotations if _number(row.id) < run.config.kl_responses]
+    kl = (
+        0.0
+        if name == BASE
+        else mean_kl(
+            run.model(name),
+            run.model(BASE),
+            kept,
+            dtype=run.config.dtype,
+            device=run.device,
+        )
+    )
+    return counts | {"true_facts": sum(facts), "false_facts": len(facts) - sum(facts), "kl": kl}
+
+
+def _number(response_id: str) -> int:
+    return int(response_id.rsplit("-", 1)[1])
+
+
+def _measure_belief(run: _Seed) -> Mapping[str, Any]:
+    """What the stored base model says about everyone, in the samples that it gave anyway."""
+    parts = [run.stages.run("samples", dict), run.stages.run("score-base", dict)]
+    counts = {key: sum(part[key] for part in parts) for key in ("true", "wrong")}
+    share, limits = share_true(counts), run.config.supervised
+    return counts | {"share_true": share, "passed": limits.low <= share <= limits.high}
+
+
+def _require_half(run: _Seed, belief: Mapping[str, Any]) -> None:
+    if belief["passed"]:
+        return
+    limits = run.config.supervised
+    raise MaskDpoError(
+        f"{run.folder}: {100 * belief['share_true']:.0f}% of the base model's sentences are true, "
+        f"but the study needs {100 * limits.low:.0f} to {100 * limits.high:.0f}%; change "
+        "supervised.max_steps, learning_rate or stop_at, and start in another folder"
+    )
+
+
+def _build(run: _Seed) -> Mapping[str, Any]:
+    return build_datasets(
+        run.folder / "samples" / "annotations.jsonl", run.folder / "dataset", run.config
+    )
+
+
+def _train(run: _Seed, name: str) -> Mapping[str, Any]:
+    return train_method(
+        name,
+        run.model(BASE),
+        run.folder / "dataset",
+        run.model(name),
+        run.config,
+        device=run.device,
+    )
+
+
+def _delete_models(run: _Seed) -> None:
+    for name in MODELS:
+        for path in run.model(name).glob("*.safetensors"):
+            path.unlink()
+
+
+def _write_results(done: list[_Seed], config: RealConfig, folder: Path) -> None:
+    """Figures of all seeds so far, as JSON and as tables."""
+    answers: dict[int, tuple[Answers, list[Question]]] = {
+        run.seed: (
+            {name: read_annotations(run.folder / "scores" / name) for name in MODELS},
+            run.unseen,
+        )
+        for run in done
+    }
+    count = config.score_responses
+    by_seed = {
+        seed: compare(models, asked, num_responses=count)
+        for seed, (models, asked) in answers.items()
+    }
+    results = {
+        "study": "real",
+        "config": config.model_dump(mode="json", exclude=_FREE),
+        "model": Path(config.model).name,
+        "device": done[0].device,
+        "descriptions": {name: method.description for name, method in METHODS.items()},
+        "seeds": [_describe_seed(run, by_seed[run.seed]) for run in done],
+        "pooled": pool(answers, num_responses=count),
+        "over_seeds": over_seeds(by_seed),
+        "usage": _sum_usage(done),
+    }
+    write_json(folder / "results.json", results)
+    with atomic_writer(folder / "table.md") as handle:
+        handle.write(render_table(results))
+
+
+def _describe_seed(run: _Seed, figures: Mapping[str, Any]) -> dict[str, Any]:
+    records = {row["stage"]: row for row in run.stages.usages()}
+    values = {name: run.stages.run(name, dict) for name in records}
+    return {"seed": run.seed, "values": values, "usage": list(records.values()), **figures}
+
+
+def _sum_usage(done: list[_Seed]) -> dict[str, Any]:
+    """Hours of all stages, and the largest peak of memory, by stage and in all."""
+    rows = [row for run in done for row in run.stages.usages()]
+    gpu = [row["gpu_peak_mb"] for row in rows if row["gpu_peak_mb"] is not None]
+    return {
+        "wall_hours": sum(row["wall_s"] for row in rows) / 3600,
+        "cpu_hours": sum(row["cpu_s"] for row in rows) / 3600,
+        "peak_mb": max(row["peak_mb"] for row in rows),
+        "gpu_peak_mb": max(gpu, default=None),
+    }
