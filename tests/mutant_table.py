@@ -28,6 +28,7 @@ from mutant_table_evaluation import EVALUATION
 from mutant_table_evidence import QUOTED
 from mutant_table_factscore import FACTSCORE
 from mutant_table_forget import FORGOTTEN
+from mutant_table_gpu_day import GPU_DAY
 from mutant_table_guard import GUARDED
 from mutant_table_hints import HINTS
 from mutant_table_html import DOCUMENTS_HTML
@@ -577,6 +578,7 @@ MUTANTS = [
     *REAL_JUDGES,
     *SHOWN,
     *SKILLS,
+    *GPU_DAY,
     *OF_PARQUET,
     *PIECES,
     *SPAN_FORMATS,

@@ -155,13 +155,13 @@ def test_what_cannot_be_measured_is_refused_before_a_model_is_loaded(
 
     save_model_folder(folder / "first", byte_level_tokenizer(template=None))
     (folder / "second").symlink_to(folder / "first")
-    write_task(folder, "writes_code", "unsafe_code: true\n")
+    far = CHOICE.format(name="far_away", file="x").replace("path: json", "path: org/unknown")
+    (folder / "tasks" / "far_away.yaml").write_text(far, encoding="utf-8")
+    # Its data cannot be loaded either: code is refused before any of the task's own code runs.
+    code_task = far.replace("far_away", "writes_code") + "unsafe_code: true\n"
+    (folder / "tasks" / "writes_code.yaml").write_text(code_task, encoding="utf-8")
     group = "group: all_skills\ntask: [capitals, writes_code]\n"
     (folder / "tasks" / "group.yaml").write_text(group, encoding="utf-8")
-    far = CHOICE.format(name="far_away", file="x").replace(
-        "dataset_path: json", "dataset_path: org/unknown"
-    )
-    (folder / "tasks" / "far_away.yaml").write_text(far, encoding="utf-8")
     code, out, err = run(*skills(*more, task=task))
     assert code != 0 and not out
     assert expected in err and err.count("error:") == 1
