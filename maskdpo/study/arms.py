@@ -80,10 +80,10 @@ class Setup:
     world: Mapping[str, Any] = field(default_factory=dict)
     base: Mapping[str, Any] = field(default_factory=dict)
     num_responses: int = 8
-    num_scored: int = 8
-    num_best_of: int = 64
+    num_scored: int = 4
+    num_best_of: int = 32
     steps: tuple[int, ...] = (24, 48, 96)
-    rates: tuple[float, ...] = (5e-5, 1e-4, 2e-4, 4e-4)
+    rates: tuple[float, ...] = (5e-5, 1.5e-4, 4.5e-4, 1.35e-3)
     batch_size: int = 8
     beta: float = 0.1
 

@@ -15,7 +15,7 @@ from maskdpo.study.lab.score import ROWS, ResponseRow
 from maskdpo.study.lab.task import Result
 from schemas.files.jsonl import read_records
 
-COUNTS = (1, 2, 4, 8, 16, 32, 64)
+COUNTS = (1, 2, 4, 8, 16, 32)
 
 
 def best_of_curves(
