@@ -65,7 +65,7 @@ def run_study(
     """
     require("torch", "transformers", "scipy", "matplotlib", needed_for="study")
     setup = make_setup(quick=quick)
-    lab = Lab(folder / CACHE, workers=workers, on_event=on_event)
+    lab = Lab(folder=folder / CACHE, workers=workers, on_event=on_event)
     if name == TUNING:
         return _tune(lab, setup, folder)
     rates = QUICK_RATES if quick else _find_rates(lab, setup, folder, on_event)
