@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from maskdpo.study.figures import mean_over_worlds
+from maskdpo.study.lab.results import read_all
 from maskdpo.study.lab.score import ROWS, ResponseRow
 from maskdpo.study.lab.task import Result
-from schemas.files.jsonl import read_records
 
 COUNTS = (1, 2, 4, 8, 16, 32)
 
@@ -25,7 +25,7 @@ def best_of_curves(
     values: dict[str, dict[int, dict[int, float | None]]] = {}
     for name, world, result in zip(names, worlds, results, strict=True):
         if not result.impossible:
-            for n, value in world_curve(read_records(result.folder / ROWS, ResponseRow)).items():
+            for n, value in world_curve(read_all(result.folder / ROWS, ResponseRow)).items():
                 values.setdefault(name, {}).setdefault(n, {})[world] = value
     return {
         name: {str(n): mean_over_worlds(row).as_json() for n, row in sorted(by_n.items())}
