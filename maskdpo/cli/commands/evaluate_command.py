@@ -111,26 +111,21 @@ def command(
     from annotator.judging.config import AnnotateConfig
     from maskdpo.cli.progress import Progress
     from maskdpo.evaluation.config import EvaluateConfig
-    from maskdpo.evaluation.run import EvaluationInputs, run_evaluate, sample_configs
+    from maskdpo.evaluation.run import run_evaluate, sample_configs
     from maskdpo.evaluation.show import print_scores
 
-    given = {
-        "models": parse_models(models) or _no_models(config, answers),
-        "answers": list(answers) or None,
-        "people": list(people) or None,
-        "questions": questions,
-    }
-    settings = config.section(EvaluateConfig, "evaluate", **given)
+    settings = config.section(
+        EvaluateConfig,
+        "evaluate",
+        models=parse_models(models) or _no_models(config, answers),
+        answers=list(answers) or None,
+        people=list(people) or None,
+        questions=questions,
+    )
     annotate = config.section(AnnotateConfig, "annotate")
     output = output or config.run.path("evaluation")
     run_store = find_run_store(config, output / "scores.json", given=store)
-    inputs = EvaluationInputs(
-        questions=settings.questions or _default_questions(config, settings),
-        documents=documents or _default_documents(config, settings),
-        output=output,
-        run_store=run_store.path,
-    )
-    _check_files(inputs, is_chosen=settings.questions is not None)
+    inputs = _find_inputs(config, settings, output, run_store, documents=documents)
     samples = sample_configs(config, settings)
     if estimate_only:
         _show_estimates(settings, samples, annotate, inputs, run_store, retry_failed=retry_failed)
@@ -192,6 +187,27 @@ def _no_models(config: RunConfig, answers: Sequence[str]) -> dict[str, str] | No
     """No model, where there are answers and no setting names a model."""
     has_answers = answers or config.given("evaluate", "answers")
     return {} if has_answers and config.given("evaluate", "models") is None else None
+
+
+def _find_inputs(
+    config: RunConfig,
+    settings: EvaluateConfig,
+    output: Path,
+    run_store: RunStore,
+    *,
+    documents: Path | None,
+) -> EvaluationInputs:
+    """The files to read; raises InputError where one is missing."""
+    from maskdpo.evaluation.run import EvaluationInputs
+
+    inputs = EvaluationInputs(
+        questions=settings.questions or _default_questions(config, settings),
+        documents=documents or _default_documents(config, settings),
+        output=output,
+        run_store=run_store.path,
+    )
+    _check_files(inputs, is_chosen=settings.questions is not None)
+    return inputs
 
 
 def _default_questions(config: RunConfig, settings: EvaluateConfig) -> Path | None:
