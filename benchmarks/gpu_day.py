@@ -319,11 +319,12 @@ def make_start(folder: Path, *, dry_run: bool) -> Path:
     """A model folder without weights: SmolLM2-135M's shape, a tokenizer of the study's texts."""
     if (folder / "config.json").exists():
         return folder
+    from transformers import LlamaConfig
+
     from maskdpo.scratch_model import train_tokenizer
     from maskdpo.study.real.config import RealConfig
     from maskdpo.study.world.people import make_world
     from maskdpo.study.world.writing import make_documents
-    from transformers import LlamaConfig
 
     worlds = [make_world(RealConfig(model="-").world, seed=seed) for seed in range(3)]
     texts = (item.text for world in worlds for item in make_documents(world))
