@@ -85,8 +85,8 @@ MONEY = [
         "maskdpo/evaluation/run.py",
         (
             "judge-unpriced",
-            '[*prices, *(("annotate.llm", item)',
-            '[*prices, *(("x", item)',
+            'prices += [("annotate.llm", item)',
+            'prices += [("x", item)',
             REFUSED,
         ),
         (
