@@ -50,8 +50,6 @@ PEOPLE_SCORES = [
          "review.response_id, texts))", "pass", REVIEWS),
         ("refused-is-dropped", "_refuse(failure.reason, failure.detail, entries, found)", "pass",
          REVIEWS),
-        ("review-of-two-files-counts-twice", "if review.id in found.places:", "if False:",
-         REVIEWS),
         ("programs-are-people", 'elif not any(item.verdict.source == "person" for', "elif not any("
          "True for", REVIEWS),
         ("another-id-is-unknown", 'model_copy(update={"response_id": response_id})',

@@ -89,7 +89,7 @@ def run_evaluate(
     BackendError when a server or device fails or every call to one model fails.
     """
     writer = find_writer(config.factscore, annotate, has_rule=inputs.find_facts is not None)
-    prepared = _prepare(config, samples, annotate, inputs, limits, writer=writer)
+    prepared = _prepare(config, samples, annotate, inputs, limits=limits, writer=writer)
     if samples or prepared.answers.need_judge or config.factscore is not None:
         check_served(samples, annotate, inputs.store, same_model=same_model, writer=writer)
     for note in prepared.notes:
@@ -163,8 +163,8 @@ def _prepare(
     samples: Mapping[str, SampleConfig],
     annotate: AnnotateConfig,
     inputs: EvaluationInputs,
-    limits: Limits,
     *,
+    limits: Limits,
     writer: Writer | None,
 ) -> _Prepared:
     """Read the inputs; raises InputError or ConfigError for faults that would else waste calls."""

@@ -114,14 +114,9 @@ def command(
     from maskdpo.evaluation.run import run_evaluate, sample_configs
     from maskdpo.evaluation.show import print_scores
 
-    settings = config.section(
-        EvaluateConfig,
-        "evaluate",
-        models=parse_models(models) or _no_models(config, answers),
-        answers=list(answers) or None,
-        people=list(people) or None,
-        questions=questions,
-    )
+    given = {"answers": list(answers) or None, "people": list(people) or None}
+    given |= {"models": parse_models(models) or _no_models(config, answers)}
+    settings = config.section(EvaluateConfig, "evaluate", questions=questions, **given)
     annotate = config.section(AnnotateConfig, "annotate")
     output = output or config.run.path("evaluation")
     run_store = find_run_store(config, output / "scores.json", given=store)

@@ -147,8 +147,6 @@ def _collect_reviews(
         if not about:
             found.leave(path, entry.line, review.response_id, *_why(review.response_id, texts))
             continue
-        if review.id in found.places:  # in two files; it counts once
-            continue
         found.places[review.id] = (path, entry.line)
         for text in about:
             found.reviews[text].append(entry)
