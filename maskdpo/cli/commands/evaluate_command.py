@@ -114,7 +114,7 @@ def command(
     from maskdpo.evaluation.run import run_evaluate, sample_configs
     from maskdpo.evaluation.show import print_scores
 
-    given = {"answers": list(answers) or None, "people": list(people) or None}
+    given: dict[str, object] = {"answers": list(answers) or None, "people": list(people) or None}
     given |= {"models": parse_models(models) or _no_models(config, answers)}
     settings = config.section(EvaluateConfig, "evaluate", questions=questions, **given)
     annotate = config.section(AnnotateConfig, "annotate")
