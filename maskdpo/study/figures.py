@@ -2,7 +2,8 @@
 
 The rule: the world is the unit. A world gives one number per method, a comparison is the mean over
 worlds of the paired differences, and its interval and p value are those of the whole project
-(annotator/agreement/intervals.py) with worlds as groups: a paired t test where no world stands out.
+(annotator/agreement/intervals.py) with worlds as groups: a paired t test, with fewer degrees of
+freedom where few worlds decide the variance.
 
 Degenerate cases: a world without an answer gives no number and is counted; one world gives no
 interval; equal models differ by exactly 0 with p = 1; the same difference in every world has no p.

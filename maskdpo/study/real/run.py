@@ -12,7 +12,7 @@
         results.json, table.md     figures of the finished seeds
 
 The rule: a rerun continues after the last finished stage, and inside a stage from what its own
-parts keep (checkpoints, stored replies). Results are written anew after each seed.
+parts keep (checkpoints, stored replies). Results are written again after each seed.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ unseen, with new errors for each answer (`write_answer`). So it half believes th
 most likely value is wrong where the texts repeat a fixed error.
 
 The rule: only tokens of answers are trained, and logits are computed only for these. Answers of
-similar length share a step, so few tokens are padding.
+similar length share a step, which keeps padding low.
 """
 
 from __future__ import annotations
