@@ -59,7 +59,6 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> RealConfig:
         num_layers=1,
         num_steps=150,
         batch_size=8,
-        vocab_size=600,
         learning_rate=1.5e-2,
     )
     train_base(make_world(world, seed=0), start, size)

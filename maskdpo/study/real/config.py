@@ -42,7 +42,7 @@ class SupervisedConfig(Section):
 class PreferenceConfig(Section):
     """The preference runs: equal pairs and steps for every method."""
 
-    learning_rate: float = Field(default=1e-3, gt=0, description="constant rate of the adapter")
+    learning_rate: float = Field(default=3e-4, gt=0, description="constant rate of the adapter")
     steps: int = Field(default=20, ge=1, description="optimiser steps")
     batch_size: int = Field(default=8, ge=1, description="pairs per step")
     max_pairs: int = Field(default=3, ge=1, description="pairs per person, widest margins first")
