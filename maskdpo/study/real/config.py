@@ -1,8 +1,9 @@
 """Settings of the study with a real model, with the reason for each.
 
 Sized for SmolLM2-135M on one CPU core with bfloat16 instructions. Measured there: 50 steps of 16
-answers about 30 people, at a rate of 1e-3, gave 30% true sentences where 49% of the sentences read
-were true, and 90 steps gave 29% (of 104); so the texts are less wrong here, and the steps smaller.
+answers about 30 people, at a rate of 1e-3, gave 30% true sentences where 51% of the sentences read
+were true, and 90 steps gave 29% (of 104); so 62% of what is read here is true, and steps
+are smaller; that is not yet measured.
 """
 
 from __future__ import annotations
