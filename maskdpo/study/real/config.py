@@ -1,7 +1,9 @@
 """Settings of the study with a real model, with the reason for each.
 
-Chosen by measurement with SmolLM2-135M on one CPU core with bfloat16 instructions; docs/study.md
-has the figures.
+Sized for SmolLM2-135M on one CPU core with bfloat16 instructions. Measured there: 50 steps of 16
+answers about 30 people, at a rate of 1e-3, gave 30% true sentences where 51% of the sentences read
+were true, and 90 steps gave 29% (of 104); so 62% of what is read here is true, and steps
+are smaller; that is not yet measured.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ HOME_KIND = 2
 class SupervisedConfig(Section):
     """The supervised stage, which ends when the model half believes the truth."""
 
-    max_steps: int = Field(default=320, ge=1, description="most steps, if no check ends it")
-    batch_size: int = Field(default=16, ge=1, description="answers per step, new each time")
+    max_steps: int = Field(default=640, ge=1, description="most steps, if no check ends it")
+    batch_size: int = Field(default=8, ge=1, description="answers per step, new each time")
     learning_rate: float = Field(default=1e-3, gt=0, description="constant rate after warm-up")
     warmup_steps: int = Field(default=10, ge=0, description="steps in which the rate rises")
     trained_layers: int | None = Field(
@@ -30,7 +32,7 @@ class SupervisedConfig(Section):
         description="layers that train, from the last; None: all, with the embeddings, as always "
         "where the model starts from random weights",
     )
-    check_every: int = Field(default=40, ge=1, description="steps between checks and checkpoints")
+    check_every: int = Field(default=80, ge=1, description="steps between checks and checkpoints")
     check_responses: int = Field(default=1, ge=1, description="samples per person in a check")
     stop_at: float = Field(
         default=0.42, ge=0, le=1, description="share of true sentences at which training ends"
@@ -62,7 +64,8 @@ class RealConfig(Section):
         num_people=30,
         num_unseen=12,
         languages=("en",),
-        corrupted_share=0.3,
+        corrupted_share=0.2,
+        joined_share=0.25,
         omitted_share=0.0,
         filler_share=0.0,
     )
