@@ -43,7 +43,7 @@ class FakeLab:
         if model.kind == "model":
             gain = GAIN.get(model.inputs["dataset"].settings["masks"], 0.05)
             rate = model.settings["learning_rate"]
-        score = 0.4 + gain - abs(rate - 4.5e-4)
+        score = 0.4 + gain - abs(rate - 2e-4)
         count = task.settings["num_responses"]
         write_records(folder / ROWS, [row(number, score) for number in range(count)])
         values = {
@@ -85,8 +85,8 @@ def fake(monkeypatch):
 def test_an_experiment_uses_the_tuned_rates_and_writes_json_table_and_picture(fake, tmp_path):
     result = run_study("samples", tmp_path, num_worlds=2)
     found = json.loads(result.json.read_text())
-    assert set(found["rates"].values()) == {4.5e-4}
-    assert {row["rate"] for row in found["arms"]} == {None, 4.5e-4}
+    assert set(found["rates"].values()) == {2e-4}
+    assert {row["rate"] for row in found["arms"]} == {None, 2e-4}
     tuning = json.loads((tmp_path / "tuning.json").read_text())
     assert len(tuning["grid"]) == 4
     assert {len(row) for row in tuning["grid"].values()} == {4}

@@ -83,7 +83,7 @@ class Setup:
     num_scored: int = 4
     num_best_of: int = 32
     steps: tuple[int, ...] = (24, 48, 96)
-    rates: tuple[float, ...] = (5e-5, 1.5e-4, 4.5e-4, 1.35e-3)
+    rates: tuple[float, ...] = (5e-5, 1e-4, 2e-4, 4e-4)
     batch_size: int = 8
     beta: float = 0.1
 
