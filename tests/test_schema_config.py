@@ -116,7 +116,7 @@ build: {strategy: best}
 ---
 build: {test_share: 1.0}
 ---
-evaluate: {models: {}}
+evaluate: {models: []}
 ---
 sample: 3
 """

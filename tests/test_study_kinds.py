@@ -229,7 +229,7 @@ def test_the_error_of_a_mean_is_over_topics() -> None:
 # All kinds, end to end.
 
 WORLD = {"num_people": 8, "num_unseen": 3, "languages": ["en"]}
-TINY = {"hidden_size": 16, "num_layers": 1, "vocab_size": 400, "num_steps": 2, "batch_size": 4}
+TINY = {"hidden_size": 16, "num_layers": 1, "num_steps": 2, "batch_size": 4}
 BASE = Task("base", {"world": WORLD, "base": TINY})
 WRITTEN = Task("samples", {"writer": "document", "num_responses": 4}, {"model": BASE})
 LABELS = Task("labels", {}, {"samples": WRITTEN})

@@ -102,6 +102,7 @@ _COMMANDS = {
     ),
     "serve": ("sentencex", "fastapi", "uvicorn", "uvloop", "httptools", "prometheus_client"),
     "demo": (*_TRAINING, *_REPORT),
+    "study": (*_TRAINING, *_REPORT),
     "recipes": (),
     "doctor": (),
     "schema": (),

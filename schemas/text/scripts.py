@@ -34,6 +34,7 @@ The rule: no other module writes down such a range; it takes these names, or a s
 | maskdpo/desk/index/words         | UNSPACED, HANGUL_SYLLABLES                                |
 | maskdpo/desk/reading/places      | UNSPACED                                                  |
 | maskdpo/forgetting/targets       | CJK_LETTERS                                               |
+| maskdpo/study/world/parsing      | HAN                                                       |
 """
 
 from __future__ import annotations

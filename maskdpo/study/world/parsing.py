@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from maskdpo.study.world.grammar import Attribute, Language
 from schemas.spans import Offsets
+from schemas.text.scripts import HAN
 
-_WORD = {"en": r"[A-Z][a-z]+", "zh": r"[\u4e00-\u9fff]"}
+_WORD = {"en": r"[A-Z][a-z]+", "zh": f"[{HAN}]"}
 _NAME = {"en": rf"{_WORD['en']}(?: {_WORD['en']})?", "zh": rf"{_WORD['zh']}{{2,4}}?"}
 
 
