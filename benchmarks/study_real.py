@@ -20,6 +20,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from maskdpo.cli.progress import Progress
 from maskdpo.study.real.config import RealConfig, quick_config
 from maskdpo.study.real.convert import convert_gguf, find_gguf
 from maskdpo.study.real.run import run_real_study
@@ -55,6 +56,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         device=arguments.device,
         keep_models=not arguments.delete_models,
         on_stage=lambda text: print(text, flush=True),
+        on_event=Progress(),
     )
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found

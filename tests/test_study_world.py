@@ -306,7 +306,7 @@ def test_the_loss_on_a_value_is_its_expectation_over_the_errors(tmp_path: Path) 
         losses.append(float(base._loss(model, [example], targets).detach()))
     assert losses == pytest.approx([losses[0]] * len(losses))
     hidden = model.model(torch.tensor([prompt])).last_hidden_state
-    log_probs = torch.log_softmax(model.lm_head(hidden)[0, -1], dim=-1)
+    log_probs = torch.log_softmax(model.lm_head(hidden)[0, -1], dim=-1).detach()
     expected = -sum(
         share * float(log_probs[tokenizer(f" {value}", add_special_tokens=False)["input_ids"][0]])
         for value, share in value_shares(WORLD, person, item).items()

@@ -21,7 +21,7 @@ from maskdpo.study.real.config import RealConfig
 from maskdpo.study.world.people import World
 from maskdpo.study.world.truth import label_response
 from maskdpo.study.world.writing import write_answer
-from schemas.events import Advanced, Ended, OnEvent, Started, ignore
+from schemas.events import Advanced, Ended, Noted, OnEvent, Started, ignore
 from schemas.files.writing import follow_umask
 from schemas.records import Question, Response
 
@@ -167,6 +167,8 @@ def _train(stage: _Stage, progress: _Progress, checkpoint: Path, on_event: OnEve
             progress.step += 1
             on_event(Advanced(stage=STAGE, count=1))
         progress.checks.append({"step": progress.step, "loss": progress.loss} | _check(stage))
+        share = progress.checks[-1]["share_true"]
+        on_event(Noted(text=f"{100 * share:.0f}% true sentences after {progress.step} steps"))
         progress.wall_s += time.monotonic() - wall
         progress.cpu_s += time.process_time() - cpu
         _save_checkpoint(stage, progress, checkpoint)
