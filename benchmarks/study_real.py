@@ -26,6 +26,8 @@ from maskdpo.study.real.convert import convert_gguf, find_gguf
 from maskdpo.study.real.run import run_real_study
 from schemas.errors import MaskDpoError
 
+STUDY = "study"
+
 
 def main() -> None:
     """Run the study; its last line is one JSON object."""
@@ -35,7 +37,7 @@ def main() -> None:
     except MaskDpoError as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    print((arguments.output / "table.md").read_text(encoding="utf-8"))
+    print((arguments.output / STUDY / "table.md").read_text(encoding="utf-8"))
     print(json.dumps(summarise(results), allow_nan=False))
 
 
@@ -52,7 +54,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     config = make(model=str(model), num_seeds=arguments.seeds)
     path = run_real_study(
         config,
-        arguments.output / "study",
+        arguments.output / STUDY,
         device=arguments.device,
         keep_models=not arguments.delete_models,
         on_stage=lambda text: print(text, flush=True),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import study_real
 
 from dataset_builder.build import load_pairs
 from maskdpo.study.real.belief import share_true
@@ -176,6 +177,22 @@ def test_the_results_have_every_model_pair_and_stage(finished: Path) -> None:
     table = (finished / "table.md").read_text(encoding="utf-8")
     assert table == render_table(results)
     assert "nan" not in table.lower()
+
+
+def test_the_script_ends_with_the_table_and_one_object(
+    finished: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = shutil.copytree(finished, tmp_path / "run" / "study")
+    monkeypatch.setattr(study_real, "run_real_study", lambda *_, **__: folder / "results.json")
+    given = ["study_real.py", "--model", "m", "--output", str(tmp_path / "run")]
+    monkeypatch.setattr(sys, "argv", given)
+    study_real.main()
+    shown = capsys.readouterr().out
+    assert shown.startswith((folder / "table.md").read_text(encoding="utf-8"))
+    assert json.loads(shown.splitlines()[-1])["cpu_hours"] > 0
 
 
 def test_every_method_trains_on_the_same_pairs(finished: Path) -> None:
