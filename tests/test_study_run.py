@@ -111,8 +111,8 @@ def test_best_of_n_has_a_curve_of_each_model(fake, tmp_path):
     assert values == sorted(values)
     assert values[-1] == 1.0
     assert curves["mask_dpo"]["1"]["value"] > curves["base"]["1"]["value"]
-    assert {task.settings["num_responses"] for task in fake.asked[-6:]} == {32}
-    assert "n = 32" in make_tables(found)
+    assert {task.settings["num_responses"] for task in fake.asked[-6:]} == {16}
+    assert "n = 16" in make_tables(found)
 
 
 def test_no_response_at_all_has_clear_words(fake, tmp_path, monkeypatch):

@@ -81,7 +81,7 @@ class Setup:
     base: Mapping[str, Any] = field(default_factory=dict)
     num_responses: int = 8
     num_scored: int = 4
-    num_best_of: int = 32
+    num_best_of: int = 16
     steps: tuple[int, ...] = (24, 48, 96)
     rates: tuple[float, ...] = (5e-5, 1e-4, 2e-4, 4e-4)
     batch_size: int = 8

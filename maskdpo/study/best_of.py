@@ -15,7 +15,7 @@ from maskdpo.study.lab.results import read_all
 from maskdpo.study.lab.score import ROWS, ResponseRow
 from maskdpo.study.lab.task import Result
 
-COUNTS = (1, 2, 4, 8, 16, 32)
+COUNTS = (1, 2, 4, 8, 16)
 
 
 def best_of_curves(
