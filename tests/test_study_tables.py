@@ -42,9 +42,9 @@ def test_methods_are_compared_at_equal_steps_and_at_equal_kl():
     rows = [
         row for row in result["comparisons"] if (row["ours"], row["theirs"]) == ("mask_dpo", "dpo")
     ]
-    assert [row["at"] for row in rows] == ["last step", "equal KL"]
+    assert [row["at"] for row in rows] == ["last step", "true facts", "equal KL"]
     assert rows[0]["difference"]["worlds"].keys() == {"0", "1", "2"}
-    assert rows[1]["kl"]["worlds"] == {"0": 9.6, "1": 10.6, "2": 11.6}
+    assert rows[2]["kl"]["worlds"] == {"0": 9.6, "1": 10.6, "2": 11.6}
     text = make_tables(result)
     assert "mask_dpo minus dpo, at equal steps: +" in text
     assert "mask_dpo minus dpo, at equal KL (10.6 nats): +" in text

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from maskdpo.evaluation.words import p_value, percent, points
+from maskdpo.study.experiments.plan import BASE
+from maskdpo.study.experiments.results import EQUAL_KL, TRUE_FACTS
 
 Values = Mapping[str, Any]
 
@@ -80,8 +82,9 @@ def _equation(p: float | None) -> str:
 
 
 def _place(row: Values) -> str:
-    if row["at"] != "equal KL":
-        return "at equal steps" if row["theirs"] != "base" else "after training"
+    if row["at"] != EQUAL_KL:
+        place = "at equal steps" if row["theirs"] != BASE else "after training"
+        return f"true facts {place}" if row["at"] == TRUE_FACTS else place
     kl = row["kl"]["value"]
     return "at equal KL" if kl is None else f"at equal KL ({kl:.1f} nats)"
 
@@ -103,7 +106,7 @@ def _comparison_cells(row: Values) -> Sequence[str]:
     found = row["difference"]
     return (
         f"{row['ours']} - {row['theirs']}",
-        row["at"] if row["at"] != "equal KL" else f"KL {_number(row['kl']['value'])}",
+        row["at"] if row["at"] != EQUAL_KL else f"KL {_number(row['kl']['value'])}",
         points(found["value"]),
         "-" if found["low"] is None else f"{points(found['low'])} to {points(found['high'])}",
         p_value(found["p"]),

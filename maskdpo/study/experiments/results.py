@@ -30,6 +30,8 @@ Values = Mapping[str, Any]
 Key = tuple[str, int]  # an arm's name and its steps; the base has 0 steps
 _MEANS = ("kl", "mean_facts", "mean_tokens")
 _SHARES = ("true_share", "respond_ratio")
+# What a comparison is of.
+LAST, TRUE_FACTS, EQUAL_KL = "last step", "true facts", "equal KL"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,24 +96,26 @@ def _describe(key: Key, scored: Scored) -> dict[str, Any]:
 
 
 def compare(scored: Scored, ours: str, theirs: str) -> list[dict[str, Any]]:
-    """The difference of two arms after their last steps, and at equal KL where both have paths."""
+    """The difference of two arms after their last steps, and at equal KL where both have paths.
+
+    After the last steps also that of the share of true facts, which does not change with the
+    number of facts in a sentence.
+    """
     first, second = scored.last(ours), scored.last(theirs)
-    rows = [
-        {
-            "ours": ours,
-            "theirs": theirs,
-            "at": "last step",
-            "difference": difference_over_worlds(
-                scored.scores(first), scored.scores(second)
-            ).as_json(),
-        }
+    found = {
+        LAST: difference_over_worlds(scored.scores(first), scored.scores(second)),
+        TRUE_FACTS: difference_over_worlds(
+            scored.numbers(first, "true_share"), scored.numbers(second, "true_share")
+        ),
+    }
+    rows: list[dict[str, Any]] = [
+        {"ours": ours, "theirs": theirs, "at": at, "difference": difference.as_json()}
+        for at, difference in found.items()
     ]
     if BASE not in (ours, theirs) and _has_path(scored, ours) and _has_path(scored, theirs):
-        found, kl = _at_equal_kl(scored, ours, theirs)
-        at = "equal KL"
-        rows.append(
-            {"ours": ours, "theirs": theirs, "at": at, "difference": found.as_json(), "kl": kl}
-        )
+        at_kl, kl = _at_equal_kl(scored, ours, theirs)
+        row = {"ours": ours, "theirs": theirs, "at": EQUAL_KL, "difference": at_kl.as_json()}
+        rows.append(row | {"kl": kl})
     return rows
 
 
