@@ -13,6 +13,7 @@ from maskdpo.study.lab.score import ROWS, ResponseRow
 from maskdpo.study.lab.task import Result, Task
 from maskdpo.study.run import estimate_study, run_study
 from maskdpo.study.tables import make_tables
+from schemas.errors import ConfigError
 from schemas.files.jsonl import write_records
 
 GAIN = {"sentence": 0.1, "random": 0.02}
@@ -101,6 +102,33 @@ def test_quick_has_fewer_worlds_and_no_tuning(fake, tmp_path):
     found = json.loads(result.json.read_text())
     assert found["worlds"] == [0, 1, 2]
     assert not (tmp_path / "tuning.json").exists()
+
+
+def test_a_quick_run_leaves_the_full_result(fake, tmp_path):
+    full = run_study("samples", tmp_path, num_worlds=2).json
+    before = full.read_bytes()
+    quick = run_study("samples", tmp_path, quick=True).json
+    assert quick.name == "samples-quick.json"
+    assert full.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["samples.json", "samples.md", "samples.svg", "tuning.json"])
+def test_files_of_a_person_are_refused_before_anything_is_done(fake, tmp_path, name):
+    (tmp_path / name).write_text('{"mine": 1}', encoding="utf-8")
+    with pytest.raises(ConfigError, match=rf"{name}: is not a file that maskdpo study wrote"):
+        run_study("samples", tmp_path, num_worlds=1)
+    assert (tmp_path / name).read_text(encoding="utf-8") == '{"mine": 1}'
+    assert fake.asked == []
+
+
+def test_an_edited_table_is_refused_and_an_own_one_is_replaced(fake, tmp_path):
+    first = run_study("samples", tmp_path, num_worlds=1)
+    run_study("samples", tmp_path, num_worlds=2)
+    table = first.json.with_suffix(".md")
+    table.write_text(table.read_text(encoding="utf-8") + "\nmy note\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"samples\.md: is not a file"):
+        run_study("samples", tmp_path, num_worlds=2)
+    assert table.read_text(encoding="utf-8").endswith("my note\n")
 
 
 def test_best_of_n_has_a_curve_of_each_model(fake, tmp_path):

@@ -44,7 +44,7 @@ class AnswerSet:
 
     @property
     def annotations(self) -> list[Annotation]:
-        """The answers with their verdicts; empty where they are not judged."""
+        """The annotated responses; empty where they are not judged."""
         return [row.record for row in self.rows if isinstance(row.record, Annotation)]
 
     @property

@@ -2,7 +2,7 @@
 
     FOLDER/cache/KIND-KEY/     base models, samples, labels, pairs, trained models, scores
     FOLDER/NAME.json           the result (maskdpo/study/experiments/results.py)
-    FOLDER/NAME.md, NAME.svg   table and picture made from it
+    FOLDER/NAME.md, NAME.svg   table and picture made from it; NAME-quick of a quick run
     FOLDER/tuning.json         the grid of learning rates on the tuning worlds
 
 The rule: what has a result in the cache is not done again, whatever experiment asked for it, and a
@@ -25,11 +25,9 @@ from maskdpo.study.lab.lab import Lab
 from maskdpo.study.lab.results import read_result, total_cpu_seconds
 from maskdpo.study.lab.schedule import expected_seconds, find_missing
 from maskdpo.study.lab.task import Task
-from maskdpo.study.plots import plot_experiment
+from maskdpo.study.outputs import check_experiment, check_tuning, write_experiment, write_tuning
 from maskdpo.study.setups import QUICK_RATES, QUICK_WORLDS, make_setup
-from maskdpo.study.tables import make_rate_table, make_tables
 from schemas.events import Noted, OnEvent, ignore
-from schemas.files.writing import atomic_writer, write_json
 from schemas.packages import require
 
 TUNING = "tuning"
@@ -61,19 +59,24 @@ def run_study(
     workers     processes, one thread each
 
     Raises MaskDpoError when a task failed, after all others ended, and ConfigError when another
-    study uses the folder.
+    study uses the folder or it has someone else's files of these names.
     """
     require("torch", "transformers", "scipy", "matplotlib", needed_for="study")
     setup = make_setup(quick=quick)
     lab = Lab(folder=folder / CACHE, workers=workers, on_event=on_event)
+    if name == TUNING or not quick:
+        check_tuning(folder / f"{TUNING}.json")
     if name == TUNING:
         return _tune(lab, setup, folder)
+    path = folder / (f"{name}-quick.json" if quick else f"{name}.json")
+    check_experiment(path)
     rates = QUICK_RATES if quick else _find_rates(lab, setup, folder, on_event)
     plan = _plan(name, setup, rates, num_worlds=num_worlds, quick=quick)
     count = len(plan.worlds)
     on_event(Noted(text=f"{name}: {count} {'world' if count == 1 else 'worlds'}"))
     result = plan.read(lab)
-    return _write(folder, name, result)
+    tables = write_experiment(path, result)
+    return StudyResult(json=path, picture=path.with_suffix(".svg"), tables=tables)
 
 
 def estimate_study(
@@ -157,41 +160,20 @@ class _Plan:
 def _find_rates(lab: Lab, setup: Setup, folder: Path, on_event: OnEvent) -> Mapping[str, float]:
     on_event(Noted(text="learning rates, on worlds of their own"))
     found = _tuning(lab, setup)
-    _write_tuning(folder, found)
+    write_tuning(folder / f"{TUNING}.json", found)
     rates: Mapping[str, float] = found["rates"]
     return rates
 
 
 def _tune(lab: Lab, setup: Setup, folder: Path) -> StudyResult:
     found = _tuning(lab, setup)
-    path = _write_tuning(folder, found)
-    return StudyResult(json=path, picture=None, tables=make_rate_table(found))
+    path = folder / f"{TUNING}.json"
+    return StudyResult(json=path, picture=None, tables=write_tuning(path, found))
 
 
 def _tuning(lab: Lab, setup: Setup) -> dict[str, Any]:
     found = choose_rates(lab, setup)
     return found | {"core_hours": _core_hours(lab, tuning_tasks(setup))}
-
-
-def _write_tuning(folder: Path, found: Mapping[str, Any]) -> Path:
-    path = folder / f"{TUNING}.json"
-    write_json(path, dict(found))
-    _write_text(folder / f"{TUNING}.md", make_rate_table(found))
-    return path
-
-
-def _write(folder: Path, name: str, result: Mapping[str, Any]) -> StudyResult:
-    path = folder / f"{name}.json"
-    write_json(path, dict(result))
-    tables = make_tables(result)
-    _write_text(path.with_suffix(".md"), tables)
-    _write_text(path.with_suffix(".svg"), plot_experiment(result))
-    return StudyResult(json=path, picture=path.with_suffix(".svg"), tables=tables)
-
-
-def _write_text(path: Path, text: str) -> None:
-    with atomic_writer(path) as handle:
-        handle.write(text)
 
 
 def _core_hours(lab: Lab, tasks: Iterable[Task]) -> float:

@@ -58,7 +58,8 @@ def command(
     it first. all: everything.
 
     Each world has its own people, base model and samples, and is one observation: differences have
-    intervals and p values over worlds. Writes NAME.json, NAME.md (tables) and NAME.svg. Expected
+    intervals and p values over worlds. Writes NAME.json, NAME.md (tables) and NAME.svg, with
+    --quick NAME-quick. Expected
     core-hours are printed first; docs/study.md has the results.
     """
     from maskdpo.cli.progress import Progress

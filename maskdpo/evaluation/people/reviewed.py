@@ -180,7 +180,7 @@ def _why(name: str, texts: Mapping[str, Mapping[str, set[_Text]]]) -> tuple[str,
 def _lay_over(
     rows: Sequence[Annotation], found: _Found
 ) -> tuple[dict[int, Sequence[Sentence]], set[tuple[_Text, int, int]]]:
-    """One model's answers with a label of a person, by place: their sentences; and conflicts."""
+    """The sentences that a person labelled in the answers of one model, by place, and conflicts."""
     by_people: dict[int, Sequence[Sentence]] = {}
     conflicts: set[tuple[_Text, int, int]] = set()
     first: dict[_Text, int] = {}

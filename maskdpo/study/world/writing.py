@@ -1,4 +1,4 @@
-"""The texts of a world: questions, answers with errors, documents with distractors.
+"""The texts of a world: questions, responses with errors, documents with distractors.
 
 The rule: an answer is written from the language's forms only, so it can be parsed exactly; a
 document states every true fact once and nothing false about its person.
