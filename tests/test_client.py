@@ -334,7 +334,7 @@ def test_an_error_in_a_stream_is_raised(connect: Clients, code: str, kind: type[
 
 
 def test_many_are_asked_at_once_and_never_more_than_allowed(connect: Clients) -> None:
-    together = threading.Barrier(4, timeout=20)
+    together = threading.Barrier(4, timeout=60)
 
     def answer(asked: Asked) -> Sent:
         together.wait()

@@ -211,7 +211,7 @@ def test_a_cancelled_task_lets_go_of_its_calls_while_the_store_stays_open(tmp_pa
     scripted, gate = ScriptedJudge(truths), threading.Event()
 
     def late(body):
-        gate.wait(20)
+        gate.wait(60)
         return scripted(body)
 
     with ChatServer(late) as server, Store(tmp_path / "store.sqlite") as store:

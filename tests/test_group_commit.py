@@ -12,7 +12,7 @@ from annotator.calls import store_tables
 from annotator.calls.store import Store
 from schemas.errors import BackendError
 
-WAIT_S = 20
+WAIT_S = 60
 
 
 @pytest.fixture

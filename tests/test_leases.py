@@ -22,7 +22,7 @@ from annotator.calls.owner_lock import lock_path
 from annotator.calls.store import Claimed, Store
 from annotator.calls.store_removal import remove_calls
 
-WAIT_S = 20
+WAIT_S = 60
 
 
 @pytest.fixture

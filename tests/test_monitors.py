@@ -31,11 +31,11 @@ class Processes:
         """The sum over all processes, on each of them."""
         assert reduction == "sum"
         self._given.append(tensor)
-        self._all_are_here.wait(timeout=20)
+        self._all_are_here.wait(timeout=60)
         total = torch.stack(self._given).sum(0)
-        if not self._all_are_here.wait(timeout=20):
+        if not self._all_are_here.wait(timeout=60):
             self._given.clear()
-        self._all_are_here.wait(timeout=20)
+        self._all_are_here.wait(timeout=60)
         return total
 
 

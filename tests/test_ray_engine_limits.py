@@ -209,6 +209,13 @@ def test_a_refusal_is_final_only_when_nobody_can_return_anything() -> None:
     assert ledger.ask(1, Need(total=Amount(calls=9), most=Amount(calls=3))).is_final
 
 
+def test_a_report_that_arrives_late_takes_nothing_back() -> None:
+    ledger = Ledger(limits=Limits(max_calls=10), num_workers=2)
+    ledger.note(0, spent=Amount(calls=5, tokens=7, cost=0.5), num_under_way=0)
+    ledger.note(0, spent=Amount(calls=3, tokens=9, cost=0.2), num_under_way=1)
+    assert ledger.spent == Amount(calls=5, tokens=9, cost=0.5)
+
+
 def test_a_refused_worker_keeps_only_what_it_needs() -> None:
     ledger = Ledger(limits=Limits(max_calls=100), num_workers=1)
     assert ledger.ask(0, Need(total=Amount(calls=1))).total.calls > 2

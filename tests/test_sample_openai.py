@@ -169,7 +169,7 @@ def test_a_questions_own_system_message_stands(tmp_path):
 
 def test_the_bound_on_requests_in_flight_is_used_and_kept(sample):
     # Four must be in flight at once for any to be answered: 24 requests are 6 such rounds.
-    together = threading.Barrier(4, timeout=20)
+    together = threading.Barrier(4, timeout=60)
 
     def wait_for_the_others(body):
         together.wait()
@@ -291,7 +291,7 @@ def test_a_slow_answer_is_a_row(sample):
     release = threading.Event()
 
     def stall(body):
-        release.wait(20)
+        release.wait(60)
         return echo(body)
 
     with ChatServer(stall) as server:
@@ -407,9 +407,9 @@ def interrupt_at(folder, moment, how, concurrency=5):
 
     def strike(count):
         if count == moment:
-            started.wait(20)
+            started.wait(60)
             process.send_signal(how)
-            process.wait(20)
+            process.wait(60)
 
     with ChatServer(on_request=strike) as server:
         command = [sys.executable, "-c", SAMPLER, str(folder), server.base_url, str(concurrency)]

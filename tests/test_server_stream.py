@@ -18,7 +18,7 @@ from annotator.models.backend import Decoding, Reply, Request
 from schemas.errors import BackendError
 from schemas.records import Message
 
-WAIT_S = 20
+WAIT_S = 60
 
 
 def request(name):

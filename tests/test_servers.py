@@ -38,7 +38,7 @@ def sample(tmp_path):
 
 
 def test_calls_go_to_the_server_with_the_fewest_under_way(sample):
-    together = threading.Barrier(8, timeout=20)
+    together = threading.Barrier(8, timeout=60)
 
     def wait(body):
         together.wait()
@@ -305,7 +305,7 @@ def test_what_is_under_way_when_a_server_refuses_comes_in_and_is_kept(sample):
         if next(calls) == 8:
             refused.set()
             return as_json(404, {"error": {"message": "gone"}})
-        refused.wait(10)
+        refused.wait(60)
         time.sleep(0.05)
         return echo(body)
 

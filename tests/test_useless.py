@@ -67,7 +67,7 @@ def test_a_useful_reply_that_was_under_way_lets_the_run_go_on(tmp_path):
     def reply(body):
         number = next(counter)
         if number == 1:
-            patience_is_over.wait(20)
+            patience_is_over.wait(60)
             time.sleep(0.5)  # the last useless reply is counted first
             return judge(body)
         if number == PATIENCE + 1:

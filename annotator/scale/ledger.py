@@ -43,6 +43,14 @@ class Amount:
             cost=max(0.0, self.cost - other.cost),
         )
 
+    def or_more(self, other: Amount) -> Amount:
+        """The larger of both, part by part."""
+        return Amount(
+            calls=max(self.calls, other.calls),
+            tokens=max(self.tokens, other.tokens),
+            cost=max(self.cost, other.cost),
+        )
+
     def fits(self, room: Amount) -> bool:
         """Whether no part of it is more than that of `room`."""
         return (
@@ -118,10 +126,10 @@ class Ledger:
         return self.accounts.setdefault(worker, Account())
 
     def note(self, worker: int, *, spent: Amount, num_under_way: int) -> None:
-        """What a worker has spent up to now."""
+        """What a worker has spent up to now; what was counted earlier may arrive later."""
         account = self.account(worker)
         account.is_alive = True
-        account.spent, account.num_under_way = spent, num_under_way
+        account.spent, account.num_under_way = account.spent.or_more(spent), num_under_way
 
     def ask(self, worker: int, need: Need) -> Grant:
         """Grant what is needed, if it fits, and perhaps more; else the worker keeps no more than

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 pytestmark = needs_chromium
 LABELS = os.environ.get("MASKDPO_DESK_LABELS")
 KEYS = {"1": "no_hallucination", "2": "contradictory", "3": "unverifiable", "4": "no_fact"}
-WAIT_S = 30
+WAIT_S = 60
 SENTENCES = [
     "Mira Tolvan was born in Karsted in {year}.", "She bakes bread.", "She keeps {count} goats.",
     "Her brother lives in Bremmel.", "Everybody likes her.",
