@@ -14,6 +14,7 @@ from judge_server import ScriptedJudge
 from judge_support import make_world
 from sample_server import ChatServer, completion
 
+from maskdpo.evaluation.people.powered import Unit, estimate_mean
 from maskdpo.evaluation.people.reviewed import read_people
 from maskdpo.evaluation.people.scores import powered_scores
 from schemas.files.jsonl import read_records, write_records
@@ -215,6 +216,54 @@ def test_of_several_responses_the_judge_is_corrected_on_the_reviewed_ones(tmp_pa
     assert found["num_reviewed"] == found["num_reviewed_questions"] == 3
     assert found["people_score"] == 0.5
     assert found["score"] == 0.5  # a judge with the same score everywhere corrects nothing
+
+
+def test_the_judge_is_corrected_by_its_score_of_the_reviewed_responses(tmp_path: Path) -> None:
+    """Each first response is all correct for the judge; only the second ones are reviewed."""
+    seconds = [[GOOD, GOOD], [GOOD, BAD], [BAD, BAD], [GOOD, BAD], [BAD, BAD], [GOOD, GOOD]]
+    rows = [
+        told_apart(annotation(f"q{n}", k, labels if k else [GOOD, GOOD]), f"{k}a.")
+        for n, labels in enumerate(seconds)
+        for k in (0, 1)
+    ]
+    by_people = [[GOOD, BAD], [BAD, BAD], [BAD, BAD], [GOOD, BAD]]
+    path = write(
+        tmp_path / "reviews.jsonl",
+        [
+            item
+            for row, labels in zip(rows[1::2], by_people, strict=False)
+            for item in reviews_of(row, labels)
+        ],
+    )
+    groups = {f"q{n}": f"q{n}" for n in range(6)}
+    people, checked = (0.5, 0.0, 0.0, 0.5, None, None), (1.0, 0.5, 0.0, 0.5, None, None)
+    units = {
+        f"q{n}": Unit(judge=judge, people=people[n], checked=checked[n])
+        for n, judge in enumerate((1.0, 0.75, 0.5, 0.75, 0.5, 1.0))
+    }
+    found = powered_scores([path], {"m": rows}, topics_of({"m": rows}))["models"]["m"]
+    expected = estimate_mean(units, groups)
+    assert found["lambda"] == pytest.approx(expected.power) and found["lambda"] > 0.1
+    assert found["score"] == pytest.approx(expected.value)
+
+
+def test_a_difference_is_the_later_model_minus_the_earlier(tmp_path: Path) -> None:
+    answers = {
+        "a": [annotation(f"q{n}", 0, [GOOD, BAD]) for n in range(4)],
+        "b": [told_apart(annotation(f"q{n}", 0, [GOOD, BAD]), "Bb.") for n in range(4)],
+    }
+    labels = {"a": [BAD, BAD], "b": [GOOD, BAD]}
+    path = write(
+        tmp_path / "reviews.jsonl",
+        [
+            item
+            for name in answers
+            for row in answers[name]
+            for item in reviews_of(row, labels[name])
+        ],
+    )
+    (pair,) = powered_scores([path], answers, topics_of(answers))["pairs"]
+    assert (pair["model"], pair["compared_with"], pair["difference"]) == ("b", "a", 0.5)
 
 
 def test_the_command_prints_and_draws_it(
