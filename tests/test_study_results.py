@@ -7,6 +7,7 @@ import pytest
 
 from maskdpo.evaluation.words import points
 from maskdpo.study.experiments.plan import EXPERIMENTS
+from maskdpo.study.real.table import render_table
 from maskdpo.study.setups import QUICK_RATES
 from maskdpo.study.tables import make_rate_table, make_tables
 
@@ -46,3 +47,13 @@ def test_each_mean_follows_from_its_worlds(name: str) -> None:
         worlds = row["difference"]["worlds"]
         assert len(worlds) == len(read(name)["worlds"])
         assert row["difference"]["value"] == pytest.approx(sum(worlds.values()) / len(worlds))
+
+
+def test_the_page_quotes_the_real_model_s_differences_over_three_seeds() -> None:
+    results = read("real")
+    assert (FOLDER / "real.md").read_text(encoding="utf-8") == render_table(results)
+    assert len(results["seeds"]) == 3
+    for found in results["over_seeds"]["pairs"]:
+        if (found["model"], found["compared_with"]) != ("span", "base"):
+            shown = f"{points(found['low'])} to {points(found['high'])}"
+            assert f"| {points(found['mean'])} ({shown}) |" in PAGE
