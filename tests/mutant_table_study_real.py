@@ -50,6 +50,21 @@ STUDY_REAL = [
         ),
     ),
     *mutants_of(
+        f"{WHERE}/convert.py",
+        (
+            "another-gguf-is-taken-for-it",
+            'is_same = known["sha256"] == given["sha256"]',
+            "is_same = True",
+            f"{TESTS} -k own_file_only",
+        ),
+        (
+            "unrecorded-gguf-is-believed",
+            "is_same = _describe_weights(unfinished) == _describe_weights(output)",
+            "is_same = True",
+            f"{TESTS} -k from_before_the_record",
+        ),
+    ),
+    *mutants_of(
         f"{WHERE}/divergence.py",
         (
             "kl-of-other-tokens",

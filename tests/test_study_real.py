@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import shutil
@@ -15,9 +16,10 @@ import pytest
 import study_real
 
 from dataset_builder.build import load_pairs
+from maskdpo.study.real import convert
 from maskdpo.study.real.belief import share_true
 from maskdpo.study.real.config import RealConfig, SupervisedConfig, quick_config
-from maskdpo.study.real.convert import find_gguf
+from maskdpo.study.real.convert import convert_gguf, find_gguf, read_source
 from maskdpo.study.real.preference import METHODS, read_annotations
 from maskdpo.study.real.results import compare, pool, t_interval
 from maskdpo.study.real.run import MODELS, run_real_study
@@ -248,6 +250,57 @@ def test_one_gguf_file_is_required(tmp_path: Path) -> None:
     (tmp_path / "b.gguf").touch()
     with pytest.raises(InputError, match=r"has 2 \*\.gguf files"):
         find_gguf(tmp_path)
+
+
+@pytest.fixture
+def converted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that was made from `a.gguf`; a conversion copies the bytes of the file."""
+
+    def copy(source: Path, output: Path) -> None:
+        output.mkdir()
+        (output / "model.safetensors").write_bytes(source.read_bytes())
+
+    monkeypatch.setattr(convert, "_convert", copy)
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.gguf").write_text(f"weights {name}")
+    convert_gguf(tmp_path / "a.gguf", tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_a_converted_model_is_used_for_its_own_file_only(
+    converted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = hashlib.sha256(b"weights a").hexdigest()
+    assert read_source(converted) == {"name": "a.gguf", "bytes": 9, "sha256": digest}
+    monkeypatch.delattr(convert, "_convert")  # it is not converted again
+    with pytest.raises(ConfigError, match=r"is a model from a\.gguf, with other weights than .*b"):
+        convert_gguf(tmp_path / "b.gguf", converted)
+    shutil.copy(tmp_path / "a.gguf", tmp_path / "renamed.gguf")
+    convert_gguf(tmp_path / "renamed.gguf", converted)
+
+
+def test_a_model_from_before_the_record_gets_it_from_the_same_file_only(
+    converted: Path, tmp_path: Path
+) -> None:
+    before = read_source(converted)
+    (converted / "gguf.json").unlink()
+    with pytest.raises(ConfigError, match="from a file that is not recorded"):
+        convert_gguf(tmp_path / "b.gguf", converted)
+    assert read_source(converted) is None
+    convert_gguf(tmp_path / "a.gguf", converted)
+    assert read_source(converted) == before
+    assert not converted.with_name("model.unfinished").exists()
+
+
+def test_the_results_name_the_file_of_the_model(
+    config: RealConfig, finished: Path, tmp_path: Path
+) -> None:
+    model = shutil.copytree(config.model, tmp_path / "model")
+    (model / "gguf.json").write_text('{"name": "small.gguf"}')
+    copied = shutil.copytree(finished, tmp_path / "run")
+    run_real_study(config.model_copy(update={"model": str(model)}), copied)
+    assert read_results(copied)["source"] == {"name": "small.gguf"}
+    assert read_results(finished)["source"] is None
 
 
 def test_the_kl_is_the_mean_difference_of_log_probabilities(

@@ -27,6 +27,7 @@ from typing import Any
 
 from maskdpo.study.real.belief import share_true
 from maskdpo.study.real.config import HOME_KIND, RealConfig
+from maskdpo.study.real.convert import read_source
 from maskdpo.study.real.divergence import mean_kl
 from maskdpo.study.real.preference import (
     METHODS,
@@ -279,6 +280,7 @@ def _write_results(done: list[_Seed], config: RealConfig, folder: Path) -> None:
         "study": "real",
         "config": config.model_dump(mode="json", exclude=_FREE),
         "model": Path(config.model).name,
+        "source": read_source(Path(config.model)),
         "device": done[0].device,
         "descriptions": {name: method.description for name, method in METHODS.items()},
         "seeds": [_describe_seed(run, by_seed[run.seed]) for run in done],
