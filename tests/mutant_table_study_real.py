@@ -17,6 +17,12 @@ STUDY_REAL = [
             "usage.cpu_s",
             f"{TESTS} -k leaves_no_record",
         ),
+        (
+            "device-of-earlier-stages-unknown",
+            'row.get("device")',
+            "self.device",
+            f"{TESTS} -k list_the_device",
+        ),
     ),
     *mutants_of(
         f"{WHERE}/supervised.py",

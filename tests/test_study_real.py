@@ -149,7 +149,7 @@ def test_a_stage_that_fails_leaves_no_record(tmp_path: Path) -> None:
     def fail() -> dict[str, Any]:
         raise InputError.of("rows.jsonl", "is empty")
 
-    stages = Stages(folder=tmp_path)
+    stages = Stages(folder=tmp_path, device="cpu")
     with pytest.raises(InputError):
         stages.run("one", fail)
     assert stages.usages() == []
@@ -158,6 +158,24 @@ def test_a_stage_that_fails_leaves_no_record(tmp_path: Path) -> None:
     assert row["cpu_s"] >= 100.0
     assert row["wall_s"] < 100.0
     assert row["peak_mb"] > 0
+
+
+def test_the_results_list_the_device_of_each_stage(
+    config: RealConfig, finished: Path, tmp_path: Path
+) -> None:
+    copied = shutil.copytree(finished, tmp_path / "run")
+    changed = {"score-dpo": "cuda", "dpo": None}  # None: a record from before devices were kept
+    for name, device in changed.items():
+        path = copied / "seed-0" / "stages" / f"{name}.json"
+        record = json.loads(path.read_text(encoding="utf-8"))
+        assert record.pop("device") == "cpu"
+        path.write_text(json.dumps(record | ({"device": device} if device else {})))
+    run_real_study(config, copied, device="cuda")  # nothing is left to run on it
+    results = read_results(copied)
+    found = {row["stage"]: row["device"] for row in results["seeds"][0]["usage"]}
+    assert found == dict.fromkeys(STAGES, "cpu") | changed
+    assert results["devices"] == ["cpu", "cuda", None]
+    assert read_results(finished)["devices"] == ["cpu"]
 
 
 def test_the_results_have_every_model_pair_and_stage(finished: Path) -> None:

@@ -3,7 +3,7 @@
     FOLDER/
         study.json                 the settings and the model's content, for which the folder is
         seed-N/
-            stages/NAME.json       one record per finished stage: its values, time and memory
+            stages/NAME.json       one record per finished stage: its values, device, time, memory
             base/                  the model that half believes the truth
             samples/               its answers about seen people, with verdicts
             dataset/sentence, dataset/span
@@ -139,7 +139,11 @@ def _make_seed(
     return _Seed(
         seed=seed,
         folder=place,
-        stages=Stages(folder=place, on_stage=lambda name: on_stage(f"seed {seed}: {name}")),
+        stages=Stages(
+            folder=place,
+            device=device,
+            on_stage=lambda name: on_stage(f"seed {seed}: {name}"),
+        ),
         world=world,
         seen=make_questions(world, world.people, kinds=(HOME_KIND,)),
         unseen=make_questions(world, world.unseen, kinds=(HOME_KIND,)),
@@ -281,7 +285,7 @@ def _write_results(done: list[_Seed], config: RealConfig, folder: Path) -> None:
         "config": config.model_dump(mode="json", exclude=_FREE),
         "model": Path(config.model).name,
         "source": read_source(Path(config.model)),
-        "device": done[0].device,
+        "devices": _list_devices(done),
         "descriptions": {name: method.description for name, method in METHODS.items()},
         "seeds": [_describe_seed(run, by_seed[run.seed]) for run in done],
         "pooled": pool(answers, num_responses=count),
@@ -297,6 +301,12 @@ def _describe_seed(run: _Seed, figures: Mapping[str, Any]) -> dict[str, Any]:
     records = {row["stage"]: row for row in run.stages.usages()}
     values = {name: run.stages.run(name, dict) for name in records}
     return {"seed": run.seed, "values": values, "usage": list(records.values()), **figures}
+
+
+def _list_devices(done: list[_Seed]) -> list[str | None]:
+    """Devices of all stages; None, last, where records from before devices were kept have none."""
+    found = {row["device"] for run in done for row in run.stages.usages()}
+    return sorted(found, key=lambda name: (name is None, name))
 
 
 def _sum_usage(done: list[_Seed]) -> dict[str, Any]:

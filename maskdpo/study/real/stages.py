@@ -1,7 +1,8 @@
-"""Stages of a study: what is finished, and what it took.
+"""Stages of a study: what is finished, on which device, and what it took.
 
 The rule: a stage's record is written last and at once, after all of its files. A stage with a
-record is never run again; one without is run again, on whatever its own parts kept.
+record is never run again, on another device neither; one without is run again, on whatever its own
+parts kept.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class Stages:
     """The records of a folder's stages: `stages/NAME.json`."""
 
     folder: Path
+    device: str
     on_stage: Callable[[str], None] = field(default=lambda name: None)
 
     def run(self, name: str, work: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
@@ -56,17 +58,22 @@ class Stages:
                 "peak_mb": round(usage.peak_mb),
                 "gpu_peak_mb": None if usage.gpu_peak_mb is None else round(usage.gpu_peak_mb),
             }
-            write_json(path, {"stage": name, "values": values, "usage": taken})
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return dict(record["values"])
+            record = {"stage": name, "device": self.device, "values": values, "usage": taken}
+            write_json(path, record)
+        return dict(json.loads(path.read_text(encoding="utf-8"))["values"])
 
     def usages(self) -> list[dict[str, Any]]:
-        """One row per finished stage, by time of its end."""
+        """One row per finished stage, by time of its end.
+
+        `device` is None where the record is from before devices were recorded.
+        """
         paths = sorted(
             (self.folder / "stages").glob("*.json"), key=lambda path: path.stat().st_mtime
         )
         rows = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-        return [{"stage": row["stage"], **row["usage"]} for row in rows]
+        return [
+            {"stage": row["stage"], "device": row.get("device"), **row["usage"]} for row in rows
+        ]
 
 
 @contextmanager
