@@ -47,6 +47,18 @@ STUDY_REAL = [
     ),
     *mutants_of(
         f"{WHERE}/run.py",
+        (
+            "fewer-seeds-replace-more",
+            "for number in _find_finished(folder)]",
+            "for number in config.seeds]",
+            f"{TESTS} -k fewer_seeds",
+        ),
+        (
+            "unfinished-seeds-are-read",
+            "names.issuperset(STAGES)",
+            'names.issuperset({"score-dpo"})',
+            f"{TESTS} -k fewer_seeds",
+        ),
         ("anything-is-half", 'if belief["passed"]:', "if True:", f"{TESTS} -k half"),
         (
             "other-settings-are-mixed",

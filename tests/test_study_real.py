@@ -31,8 +31,9 @@ from maskdpo.study.world.people import make_world
 from schemas.errors import ConfigError, InputError, MaskDpoError
 from schemas.records import Annotation, Question
 
-STAGES = ["base", "samples", "score-base", "belief", "dataset"] + [
-    part for name in METHODS for part in (name, f"score-{name}")
+STAGES = [
+    *("base", "samples", "score-base", "belief", "dataset"),
+    *("dpo", "score-dpo", "mask_dpo", "score-mask_dpo", "span", "score-span"),
 ]
 # Ends the process in the middle of the supervised stage, after its first check.
 KILLED = """
@@ -130,6 +131,20 @@ def test_a_finished_study_does_nothing_again(config: RealConfig, finished: Path)
     run_real_study(config, finished, on_stage=begun.append)
     assert begun == []
     assert read_results(finished) == before
+
+
+def test_fewer_seeds_keep_the_results_of_more(
+    config: RealConfig, finished: Path, tmp_path: Path
+) -> None:
+    copied = shutil.copytree(finished, tmp_path / "run")
+    for name in ("seed-1", "seed-2", "seed-x"):
+        shutil.copytree(copied / "seed-0", copied / name)
+    (copied / "seed-2" / "stages" / "score-span.json").unlink()
+    run_real_study(config, copied)
+    results = read_results(copied)
+    assert [seed["seed"] for seed in results["seeds"]] == [0, 1]
+    assert results["over_seeds"]["models"]["base"]["num_seeds"] == 2
+    assert (copied / "table.md").read_text(encoding="utf-8") == render_table(results)
 
 
 def test_a_stage_without_a_record_is_done_again(

@@ -12,7 +12,8 @@
         results.json, table.md     figures of the finished seeds
 
 The rule: a rerun continues after the last finished stage, and inside a stage from what its own
-parts keep (checkpoints, stored replies). Results are written again after each seed.
+parts keep (checkpoints, stored replies). Results are written again after each seed, always of all
+seeds of the folder whose stages are all recorded, however many a run asks for.
 """
 
 from __future__ import annotations
@@ -53,6 +54,10 @@ from trainer.models import hash_tokenizer, hash_weights, quiet_library_bars
 
 BASE = "base"
 MODELS = (BASE, *METHODS)
+STAGES = (
+    *("base", "samples", "score-base", "belief", "dataset"),
+    *(stage for name in METHODS for stage in (name, f"score-{name}")),
+)
 _FREE = {"model", "num_seeds"}
 
 
@@ -95,15 +100,24 @@ def run_real_study(
     require("torch", "transformers", "accelerate", "peft", "scipy", needed_for="study-real")
     quiet_library_bars()
     _claim(folder, config)
-    done: list[_Seed] = []
+    make = partial(_make_seed, config, folder, device=device, on_stage=on_stage, on_event=on_event)
     for seed in config.seeds:
-        run = _make_seed(config, folder, seed, device=device, on_stage=on_stage, on_event=on_event)
+        run = make(seed)
         _run_seed(run)
         if not keep_models:
             _delete_models(run)
-        done.append(run)
-        _write_results(done, config, folder)
+        _write_results([make(number) for number in _find_finished(folder)], config, folder)
     return folder / "results.json"
+
+
+def _find_finished(folder: Path) -> list[int]:
+    """The seeds of the folder whose stages are all recorded, in their order."""
+    recorded: dict[int, set[str]] = {}
+    for path in folder.glob("seed-*/stages/*.json"):
+        number = path.parent.parent.name.removeprefix("seed-")
+        if number.isdecimal():
+            recorded.setdefault(int(number), set()).add(path.stem)
+    return sorted(seed for seed, names in recorded.items() if names.issuperset(STAGES))
 
 
 def _claim(folder: Path, config: RealConfig) -> None:
