@@ -66,6 +66,24 @@ STUDY_REAL = [
             "== None:\n        raise",
             f"{TESTS} -k setting",
         ),
+        (
+            "kl-of-all-responses",
+            "< run.config.kl_responses]",
+            "< 1 << 30]",
+            f"{TESTS} -k kl_is",
+        ),
+        (
+            "kl-from-itself",
+            "        run.model(BASE),\n        responses,",
+            "        run.model(name),\n        responses,",
+            f"{TESTS} -k kl_is",
+        ),
+        (
+            "one-seed-trains-all",
+            "seed=run.seed,\n        device=run.device,\n    )\n\n\ndef _delete",
+            "seed=run.config.seed,\n        device=run.device,\n    )\n\n\ndef _delete",
+            f"{TESTS} -k seed_of_its_own",
+        ),
     ),
     *mutants_of(
         f"{WHERE}/convert.py",
@@ -80,22 +98,6 @@ STUDY_REAL = [
             "is_same = _describe_weights(unfinished) == _describe_weights(output)",
             "is_same = True",
             f"{TESTS} -k from_before_the_record",
-        ),
-    ),
-    *mutants_of(
-        f"{WHERE}/divergence.py",
-        (
-            "kl-of-other-tokens",
-            "hidden[row, first - 1 : last - 1]",
-            "hidden[row, first:last]",
-            f"{TESTS} -k kl",
-        ),
-        ("kl-turned-round", "sum(a - b for", "sum(b - a for", f"{TESTS} -k kl"),
-        (
-            "kl-without-the-end",
-            'if response.finish_reason == "stop" else []',
-            "if False else []",
-            f"{TESTS} -k kl",
         ),
     ),
     *mutants_of(
