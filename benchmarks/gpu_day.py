@@ -271,6 +271,7 @@ def has_row(row: Mapping[str, Any], shape: str, lengths: str) -> bool:
 def run_real(options: argparse.Namespace) -> None:
     """The study with a real model, seed by seed, in the folder of work."""
     try:
+        from maskdpo.cli.progress import Progress
         from maskdpo.study.real.run import run_real_study
     except ImportError as error:
         sys.exit(f"gpu_day: the study with a real model cannot be imported: {error}")
@@ -281,6 +282,7 @@ def run_real(options: argparse.Namespace) -> None:
         device="cuda" if has_gpu() else "cpu",
         keep_models=False,
         on_stage=lambda text: print(text, flush=True),
+        on_event=Progress(),
     )
 
 

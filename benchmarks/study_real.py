@@ -65,10 +65,15 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def summarise(results: dict[str, Any]) -> dict[str, Any]:
-    """The differences and the hours, for the last line."""
+    """The differences, seeds without figures, and the hours, for the last line."""
     keys = ("model", "compared_with", "difference", "low", "high", "p")
     pairs = [{key: pair[key] for key in keys} for pair in results["pooled"]["pairs"]]
-    return {"pairs": pairs, "over_seeds": results["over_seeds"]["pairs"], **results["usage"]}
+    return {
+        "pairs": pairs,
+        "over_seeds": results["over_seeds"]["pairs"],
+        "left_out": results["left_out"],
+        **results["usage"],
+    }
 
 
 def read_arguments() -> argparse.Namespace:

@@ -49,17 +49,23 @@ STUDY_REAL = [
         f"{WHERE}/run.py",
         (
             "fewer-seeds-replace-more",
-            "for number in _find_finished(folder)]",
+            "for number in _list_seeds(folder)]",
             "for number in config.seeds]",
             f"{TESTS} -k fewer_seeds",
         ),
         (
             "unfinished-seeds-are-read",
-            "names.issuperset(STAGES)",
-            'names.issuperset({"score-dpo"})',
+            ".issuperset(STAGES)",
+            '.issuperset({"score-dpo"})',
             f"{TESTS} -k fewer_seeds",
         ),
         ("anything-is-half", 'if belief["passed"]:', "if True:", f"{TESTS} -k half"),
+        (
+            "left-out-seed-goes-on",
+            "        run.on_event(Noted(text=describe_left_out(row)))\n        return\n",
+            "        run.on_event(Noted(text=describe_left_out(row)))\n",
+            f"{TESTS} -k half",
+        ),
         (
             "other-settings-are-mixed",
             "!= values:\n        raise",

@@ -30,6 +30,7 @@ from maskdpo.study.world.base import train_base
 from maskdpo.study.world.config import BaseConfig
 from maskdpo.study.world.people import make_world
 from schemas.errors import ConfigError, InputError, MaskDpoError
+from schemas.events import Event, Noted
 from schemas.records import Annotation, Question
 from schemas.stage import StageResult
 from trainer.config import TrainConfig
@@ -249,16 +250,51 @@ def test_another_setting_needs_another_folder(config: RealConfig, finished: Path
         run_real_study(other, finished)
 
 
-def test_a_base_that_does_not_half_believe_stops_the_study(
+def test_without_a_base_that_half_believes_the_study_ends(
     config: RealConfig, tmp_path: Path
 ) -> None:
     limits = config.supervised.model_copy(update={"low": 0.99, "max_steps": 1})
     strict = config.model_copy(update={"supervised": limits})
     for expected in (4, 0):  # the second run reads the records
         begun: list[str] = []
-        with pytest.raises(MaskDpoError, match="the study needs 99 to 100%"):
+        with pytest.raises(MaskDpoError, match="no seed is left") as stop:
             run_real_study(strict, tmp_path / "run", on_stage=begun.append)
+        assert "true, and 99 to 100% counts as half" in str(stop.value)
         assert len(begun) == expected
+        assert not (tmp_path / "run" / "results.json").exists()
+
+
+def test_a_seed_that_does_not_half_believe_is_left_out_and_the_others_continue(
+    config: RealConfig, finished: Path, tmp_path: Path
+) -> None:
+    copied = shutil.copytree(finished, tmp_path / "run")
+    shutil.copytree(copied / "seed-0", copied / "seed-1")
+    stages = copied / "seed-0" / "stages"
+    for name in STAGES[4:]:
+        (stages / f"{name}.json").unlink()
+    record = json.loads((stages / "belief.json").read_text())
+    record["values"] |= {"share_true": 0.72, "passed": False}
+    (stages / "belief.json").write_text(json.dumps(record))
+    (copied / "seed-1" / "stages" / "score-span.json").unlink()
+    begun: list[str] = []
+    events: list[Event] = []
+    run_real_study(
+        config.model_copy(update={"num_seeds": 2}),
+        copied,
+        on_stage=begun.append,
+        on_event=events.append,
+    )
+    assert begun == ["seed 1: score-span"]
+    results = read_results(copied)
+    assert [seed["seed"] for seed in results["seeds"]] == [1]
+    assert results["left_out"] == [{"seed": 0, "share_true": 0.72, "low": 0.0, "high": 1.0}]
+    text = (
+        "Seed 0 is left out: 72.0% of its base model's sentences are true, and 0 to 100% counts "
+        "as half."
+    )
+    assert Noted(text=text) in events
+    assert text in (copied / "table.md").read_text(encoding="utf-8").splitlines()
+    assert study_real.summarise(results)["left_out"] == results["left_out"]
 
 
 def test_a_folder_without_weights_starts_from_random_ones(
@@ -268,7 +304,7 @@ def test_a_folder_without_weights_starts_from_random_ones(
     shutil.copytree(config.model, bare, ignore=shutil.ignore_patterns("*.safetensors"))
     short = config.supervised.model_copy(update={"max_steps": 1, "low": 0.99})
     other = config.model_copy(update={"model": str(bare), "supervised": short})
-    with pytest.raises(MaskDpoError, match="0% of the base model's sentences are true"):
+    with pytest.raises(MaskDpoError, match=r"left out: 0\.0% of its base model's sentences"):
         run_real_study(other, tmp_path / "run")
 
 
@@ -366,7 +402,7 @@ def test_each_seed_trains_with_a_seed_of_its_own(
 
     monkeypatch.setattr(preference, "run_train", run_train)
     monkeypatch.setattr(run.Stages, "run", lambda self, name, work: name in METHODS and work())
-    monkeypatch.setattr(run, "_require_half", lambda *_: None)
+    monkeypatch.setattr(run, "_describe_left_out", lambda *_: None)
     for seed in (0, 7):
         run._run_seed(
             run._make_seed(config, tmp_path, seed, device="cpu", on_stage=str, on_event=print)

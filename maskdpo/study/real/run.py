@@ -13,7 +13,8 @@
 
 The rule: a rerun continues after the last finished stage, and inside a stage from what its own
 parts keep (checkpoints, stored replies). Results are written again after each seed, always of all
-seeds of the folder whose stages are all recorded, however many a run asks for.
+seeds of the folder whose stages are all recorded, however many a run asks for. A seed whose base
+model does not half believe the truth is left out and reported; the other seeds continue.
 """
 
 from __future__ import annotations
@@ -41,12 +42,12 @@ from maskdpo.study.real.preference import (
 from maskdpo.study.real.results import Answers, compare, over_seeds, pool
 from maskdpo.study.real.stages import Stages
 from maskdpo.study.real.supervised import train_until_half
-from maskdpo.study.real.table import render_table
+from maskdpo.study.real.table import describe_left_out, render_table
 from maskdpo.study.world.people import World, make_world
 from maskdpo.study.world.truth import find_facts
 from maskdpo.study.world.writing import make_questions
 from schemas.errors import ConfigError, InputError, MaskDpoError
-from schemas.events import OnEvent, ignore
+from schemas.events import Noted, OnEvent, ignore
 from schemas.files.writing import atomic_writer, write_json
 from schemas.packages import require
 from schemas.records import Annotation, Question
@@ -96,7 +97,7 @@ def run_real_study(
     on_stage       is called with a line when a stage begins
 
     Raises ConfigError for a folder of another study, InputError for an unusable model or answers
-    without a pair, and MaskDpoError where a base model does not half believe the truth.
+    without a pair, and MaskDpoError where no base model half believes the truth.
     """
     require("torch", "transformers", "accelerate", "peft", "scipy", needed_for="study-real")
     quiet_library_bars()
@@ -107,18 +108,24 @@ def run_real_study(
         _run_seed(run)
         if not keep_models:
             _delete_models(run)
-        _write_results([make(number) for number in _find_finished(folder)], config, folder)
+        runs = [make(number) for number in _list_seeds(folder)]
+        done = [run for run in runs if run.stages.names().issuperset(STAGES)]
+        left_out = [row for run in runs if (row := _describe_left_out(run))]
+        if done:
+            _write_results(done, left_out, config, folder)
+    if not done:
+        raise MaskDpoError(
+            f"{folder}: no seed is left, because no base model half believes the truth; run more "
+            "seeds (--seeds), or give another start model and another folder\n"
+            + "\n".join(map(describe_left_out, left_out))
+        )
     return folder / "results.json"
 
 
-def _find_finished(folder: Path) -> list[int]:
-    """The seeds of the folder whose stages are all recorded, in their order."""
-    recorded: dict[int, set[str]] = {}
-    for path in folder.glob("seed-*/stages/*.json"):
-        number = path.parent.parent.name.removeprefix("seed-")
-        if number.isdecimal():
-            recorded.setdefault(int(number), set()).add(path.stem)
-    return sorted(seed for seed, names in recorded.items() if names.issuperset(STAGES))
+def _list_seeds(folder: Path) -> list[int]:
+    """The numbers of the seeds that have a folder, in their order."""
+    names = (path.name.removeprefix("seed-") for path in folder.glob("seed-*"))
+    return sorted(int(name) for name in names if name.isdecimal())
 
 
 def _claim(folder: Path, config: RealConfig) -> None:
@@ -169,12 +176,15 @@ def _make_seed(
 
 
 def _run_seed(run: _Seed) -> None:
-    """All stages of a seed, each once."""
+    """All stages of a seed, each once; only the first ones where it is left out."""
     run.stages.run("base", partial(_make_base, run))
     shutil.rmtree(run.folder / "base.work", ignore_errors=True)
     run.stages.run("samples", partial(_sample, run))
     run.stages.run("score-base", partial(_score, run, BASE))
-    _require_half(run, run.stages.run("belief", partial(_measure_belief, run)))
+    run.stages.run("belief", partial(_measure_belief, run))
+    if row := _describe_left_out(run):
+        run.on_event(Noted(text=describe_left_out(row)))
+        return
     run.stages.run("dataset", partial(_build, run))
     for name in METHODS:
         run.stages.run(name, partial(_train, run, name))
@@ -257,15 +267,16 @@ def _measure_belief(run: _Seed) -> Mapping[str, Any]:
     return counts | {"share_true": share, "passed": limits.low <= share <= limits.high}
 
 
-def _require_half(run: _Seed, belief: Mapping[str, Any]) -> None:
+def _describe_left_out(run: _Seed) -> dict[str, Any] | None:
+    """The seed, its share and the limits, where its base model does not half believe the truth."""
+    if "belief" not in run.stages.names():
+        return None
+    belief = run.stages.run("belief", dict)
     if belief["passed"]:
-        return
+        return None
     limits = run.config.supervised
-    raise MaskDpoError(
-        f"{run.folder}: {100 * belief['share_true']:.0f}% of the base model's sentences are true, "
-        f"but the study needs {100 * limits.low:.0f} to {100 * limits.high:.0f}%; change "
-        "supervised.max_steps, learning_rate or stop_at, and start in another folder"
-    )
+    share = belief["share_true"]
+    return {"seed": run.seed, "share_true": share, "low": limits.low, "high": limits.high}
 
 
 def _build(run: _Seed) -> Mapping[str, Any]:
@@ -292,7 +303,9 @@ def _delete_models(run: _Seed) -> None:
             path.unlink()
 
 
-def _write_results(done: list[_Seed], config: RealConfig, folder: Path) -> None:
+def _write_results(
+    done: list[_Seed], left_out: list[dict[str, Any]], config: RealConfig, folder: Path
+) -> None:
     """Figures of all seeds so far, as JSON and as tables."""
     answers: dict[int, tuple[Answers, list[Question]]] = {
         run.seed: (
@@ -314,6 +327,7 @@ def _write_results(done: list[_Seed], config: RealConfig, folder: Path) -> None:
         "devices": _list_devices(done),
         "descriptions": {name: method.description for name, method in METHODS.items()},
         "seeds": [_describe_seed(run, by_seed[run.seed]) for run in done],
+        "left_out": left_out,
         "pooled": pool(answers, num_responses=count),
         "over_seeds": over_seeds(by_seed),
         "usage": _sum_usage(done),

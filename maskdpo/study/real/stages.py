@@ -62,6 +62,10 @@ class Stages:
             write_json(path, record)
         return dict(json.loads(path.read_text(encoding="utf-8"))["values"])
 
+    def names(self) -> set[str]:
+        """The finished stages."""
+        return {path.stem for path in (self.folder / "stages").glob("*.json")}
+
     def usages(self) -> list[dict[str, Any]]:
         """One row per finished stage, by time of its end.
 

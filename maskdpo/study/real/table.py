@@ -11,8 +11,19 @@ from typing import Any
 
 
 def render_table(results: Mapping[str, Any]) -> str:
-    """Scores, differences and the cost of each stage."""
-    return "\n".join([*_scores(results), "", *_pairs(results), "", *_costs(results)]) + "\n"
+    """Scores, seeds that are left out, differences and the cost of each stage."""
+    left_out = [line for row in results["left_out"] for line in ("", describe_left_out(row))]
+    parts = [*_scores(results), *left_out, "", *_pairs(results), "", *_costs(results)]
+    return "\n".join(parts) + "\n"
+
+
+def describe_left_out(row: Mapping[str, Any]) -> str:
+    """Why a seed has no figures."""
+    limits = f"{100 * row['low']:.0f} to {100 * row['high']:.0f}%"
+    return (
+        f"Seed {row['seed']} is left out: {_percent(row['share_true'])}% of its base model's "
+        f"sentences are true, and {limits} counts as half."
+    )
 
 
 def _scores(results: Mapping[str, Any]) -> list[str]:
