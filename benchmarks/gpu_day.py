@@ -133,6 +133,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.minutes <= 0:
         parser.error(f"--minutes {options.minutes:g}: must be more than 0")
+    if options.seeds < 1:
+        parser.error(f"--seeds {options.seeds}: must be 1 or more")
     options.work = options.work or options.output / "work"
     if options.part:
         CHILDREN[options.part](options)

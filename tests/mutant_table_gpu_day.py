@@ -16,6 +16,8 @@ GPU_DAY = [
          "test_gpu_day.py"),
         ("gpu-day-missing-packages-unseen", "if missing := part.missing():",
          "if missing := []:", "test_gpu_day.py"),
+        ("gpu-day-without-seeds", "if options.seeds < 1:", "if options.seeds < 0:",
+         "test_gpu_day.py -k refuses"),
         ("gpu-day-cut-part-is-done", "    if code is None:", "    if code == 999:",
          "test_gpu_day.py"),
         ("gpu-day-failed-rows-stay", 'and not row["errors"]]', "]", "test_gpu_day.py"),

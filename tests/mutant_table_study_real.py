@@ -107,6 +107,16 @@ STUDY_REAL = [
         ),
     ),
     *mutants_of(
+        "benchmarks/study_real.py",
+        (
+            "smoke-run-in-the-studys-folder",
+            '"study-quick" if arguments.quick else "study"',
+            '"study"',
+            f"{TESTS} -k smoke",
+        ),
+        ("no-seeds-at-all", "int(text) < 1", "int(text) < 0", f"{TESTS} -k is_positive"),
+    ),
+    *mutants_of(
         f"{WHERE}/results.py",
         (
             "people-of-seeds-are-one",

@@ -133,10 +133,12 @@ def test_it_refuses_to_measure_without_a_gpu(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(gpu_day, "has_gpu", lambda: False)
-    for more, code in (([], 1), (["--minutes", "0"], 2)):
+    for more, code in (([], 1), (["--minutes", "0"], 2), (["--seeds", "0"], 2)):
         monkeypatch.setattr("sys.argv", ["gpu_day.py", "--output", str(tmp_path / "out"), *more])
         with pytest.raises(SystemExit) as stop:
             gpu_day.main()
         assert stop.value.code == code
-    assert "--dry-run runs tiny sizes on a CPU" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert "--dry-run runs tiny sizes on a CPU" in shown
+    assert shown.endswith("error: --seeds 0: must be 1 or more\n")
     assert not (tmp_path / "out").exists()

@@ -234,6 +234,37 @@ def test_the_script_ends_with_the_table_and_one_object(
     assert json.loads(shown.splitlines()[-1])["cpu_hours"] > 0
 
 
+def test_a_smoke_run_has_a_folder_of_its_own(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its settings are others, and a folder is for one study."""
+    folders: list[Path] = []
+
+    def start(config: RealConfig, folder: Path, **_: Any) -> Path:
+        folders.append(folder)
+        return shutil.copytree(finished, folder) / "results.json"
+
+    monkeypatch.setattr(study_real, "run_real_study", start)
+    for more in (["--quick"], []):
+        given = ["study_real.py", "--model", "m", "--output", str(tmp_path), *more]
+        monkeypatch.setattr(sys, "argv", given)
+        study_real.main()
+    assert folders == [tmp_path / "study-quick", tmp_path / "study"]
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "three"])
+def test_a_number_of_seeds_is_positive(
+    value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["study_real.py", "--model", "m", "--output", "runs", "--seeds", value]
+    monkeypatch.setattr(sys, "argv", given)
+    with pytest.raises(SystemExit) as stop:
+        study_real.main()
+    assert stop.value.code == 2
+    expected = f"argument --seeds: must be a whole number of 1 or more, not {value}"
+    assert capsys.readouterr().err.endswith(f"error: {expected}\n")
+
+
 def test_every_method_trains_on_the_same_pairs(finished: Path) -> None:
     whole, pieces = (
         load_pairs(finished / "seed-0" / "dataset" / name, "train") for name in ("sentence", "span")
