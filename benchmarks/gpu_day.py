@@ -35,6 +35,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -141,7 +142,11 @@ def main() -> None:
         return
     if not options.dry_run and not has_gpu():
         parser.exit(1, "gpu_day: torch finds no GPU here; --dry-run runs tiny sizes on a CPU\n")
-    print(json.dumps(run_day(options, choose_parts(options))))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        print(json.dumps(run_day(options, choose_parts(options))))
+    except KeyboardInterrupt:
+        parser.exit(130, "gpu_day: stopped; run the same command again to continue\n")
 
 
 def choose_parts(options: argparse.Namespace) -> list[Part]:
@@ -187,7 +192,10 @@ def run_day(
 
 
 def run_part(part: Part, limit: float, options: argparse.Namespace) -> dict[str, Any]:
-    """A part in a process of its own, killed with all of its processes at its limit."""
+    """A part in a process of its own, killed with all of its processes at its limit.
+
+    Also killed when this process is stopped: the part would hold the GPU, next to the next run.
+    """
     command = [sys.executable, str(Path(__file__).resolve()), "--part", part.name]
     command += ["--seconds", f"{limit:.1f}", "--output", str(options.output)]
     command += ["--work", str(options.work), "--seeds", str(options.seeds)]
@@ -198,9 +206,11 @@ def run_part(part: Part, limit: float, options: argparse.Namespace) -> dict[str,
     try:
         code = child.wait(timeout=limit)
     except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
+        kill_all(child)
         code = None
+    except BaseException:
+        kill_all(child)
+        raise
     seconds = round(time.monotonic() - started, 1)
     if part.name == "real":
         keep_results(options)
@@ -209,6 +219,13 @@ def run_part(part: Part, limit: float, options: argparse.Namespace) -> dict[str,
     if code:
         return {"state": "failed", "seconds": seconds, "reason": f"exit code {code}; see above"}
     return {"state": "done", "seconds": seconds}
+
+
+def kill_all(child: subprocess.Popen[bytes]) -> None:
+    """End a process and all of its session."""
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
 
 
 def run_steps(options: argparse.Namespace) -> None:

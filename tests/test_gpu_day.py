@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +101,38 @@ def test_a_part_is_killed_at_its_limit_and_its_results_are_kept(
     assert kept == {"seed-0/base": {"stage": "base"}}
     (tmp_path / "child.py").write_text("import sys\nsys.exit(3)\n")
     assert gpu_day.run_part(part, 60.0, options(tmp_path))["reason"] == "exit code 3; see above"
+
+
+# A day whose only part is the script CHILD; its process has one of its own.
+STOPPED = """
+import sys
+import gpu_day
+gpu_day.__file__ = sys.argv[1]
+gpu_day.choose_parts = lambda options: [gpu_day.Part(name="steps", share=1.0, least_s=1.0)]
+sys.argv = ["gpu_day.py", "--dry-run", "--output", sys.argv[2]]
+gpu_day.main()
+"""
+CHILD = """
+import subprocess, sys
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"])
+print("begun", flush=True)
+import time; time.sleep(100)
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_day_leaves_no_process(tmp_path: Path, number: int, code: int) -> None:
+    (tmp_path / "child.py").write_text(CHILD)
+    command = [sys.executable, "-c", STOPPED, str(tmp_path / "child.py"), str(tmp_path / "out")]
+    paths = os.pathsep.join(sys.path)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": paths}
+    ) as day:
+        assert day.stdout is not None
+        assert "begun\n" in iter(day.stdout.readline, "")
+        day.send_signal(number)
+        day.communicate(timeout=60)  # until all processes have closed their output
+    assert day.returncode == code
 
 
 def measured(**more: Any) -> dict[str, Any]:
