@@ -13,7 +13,8 @@ Parts, in this order:
 Every part runs in a process of its own, with a limit in seconds, and is killed at that limit. What
 it has by then is in its file: `steps.json` is written after each row, `real.json` has each finished
 seed and `real_stages.json` each finished stage, `day.json` and `table.md` are written after each
-part; every file at once or not at all. A part gets its share of the time that is left, so what one
+part; every file at once or not at all. A dry run has a start model, study and real-dry.json of its
+own, which no other run uses. A part gets its share of the time that is left, so what one
 does not use goes to the next; a part or row that needs more time than it would get is skipped, with
 the reason. The same command in the same folder continues.
 
@@ -294,15 +295,21 @@ def run_real(options: argparse.Namespace) -> None:
         from maskdpo.study.real.run import run_real_study
     except ImportError as error:
         sys.exit(f"gpu_day: the study with a real model cannot be imported: {error}")
-    model = options.model or make_start(options.work / "start", dry_run=options.dry_run)
+    start = options.work / ("start-dry" if options.dry_run else "start")
+    model = options.model or make_start(start, dry_run=options.dry_run)
     run_real_study(
         real_config(model, options),
-        options.work / "real",
+        options.work / study_name(dry_run=options.dry_run),
         device="cuda" if has_gpu() else "cpu",
         keep_models=False,
         on_stage=lambda text: print(text, flush=True),
         on_event=Progress(),
     )
+
+
+def study_name(*, dry_run: bool) -> str:
+    """The folder of the study, and the first part of the names of its results."""
+    return "real-dry" if dry_run else "real"
 
 
 def real_config(model: Path, options: argparse.Namespace) -> Any:
@@ -337,8 +344,15 @@ def real_config(model: Path, options: argparse.Namespace) -> Any:
 
 
 def make_start(folder: Path, *, dry_run: bool) -> Path:
-    """A model folder without weights: SmolLM2-135M's shape, a tokenizer of the study's texts."""
-    if (folder / "config.json").exists():
+    """A model folder without weights: SmolLM2-135M's shape, a tokenizer of the study's texts.
+
+    One of another shape is written again.
+    """
+    from schemas.files.sidecar import read_object
+
+    shape = (64, 128, 2, 4, 2) if dry_run else (576, 1536, 30, 9, 3)
+    hidden, inner, layers, heads, shared = shape
+    if read_object(folder / "config.json").get("hidden_size") == hidden:
         return folder
     from transformers import LlamaConfig
 
@@ -350,8 +364,6 @@ def make_start(folder: Path, *, dry_run: bool) -> Path:
     worlds = [make_world(RealConfig(model="-").world, seed=seed) for seed in range(3)]
     texts = (item.text for world in worlds for item in make_documents(world))
     tokenizer = train_tokenizer(texts, vocab_size=600 if dry_run else 4096)
-    shape = (64, 128, 2, 4, 2) if dry_run else (576, 1536, 30, 9, 3)
-    hidden, inner, layers, heads, shared = shape
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=hidden,
@@ -372,16 +384,17 @@ def make_start(folder: Path, *, dry_run: bool) -> Path:
 
 def keep_results(options: argparse.Namespace) -> None:
     """Copy what the study has written so far to the folder of results: figures, stage records."""
-    study = options.work / "real"
-    for name, kept in (("results.json", "real.json"), ("table.md", "real.md")):
-        if (study / name).exists():
+    name = study_name(dry_run=options.dry_run)
+    study = options.work / name
+    for written, kept in (("results.json", f"{name}.json"), ("table.md", f"{name}.md")):
+        if (study / written).exists():
             with atomic_writer(options.output / kept) as handle:
-                handle.write((study / name).read_text(encoding="utf-8"))
+                handle.write((study / written).read_text(encoding="utf-8"))
     stages = {
         f"{path.parent.parent.name}/{path.stem}": json.loads(path.read_text(encoding="utf-8"))
         for path in sorted(study.glob("seed-*/stages/*.json"))
     }
-    write_json(options.output / "real_stages.json", stages)
+    write_json(options.output / f"{name}_stages.json", stages)
 
 
 def render(day: Mapping[str, Any], output: Path) -> str:
@@ -391,7 +404,7 @@ def render(day: Mapping[str, Any], output: Path) -> str:
         seconds = f"{part['seconds']:g}" if "seconds" in part else "-"
         lines.append(f"| {name} | {part['state']} | {seconds} | {part.get('reason', '')} |")
     lines += ["", *render_steps(output / "steps.json")]
-    study = output / "real.md"
+    study = output / f"{study_name(dry_run=day['dry_run'])}.md"
     text = "Study with a real model: no seed was finished."
     lines += ["", study.read_text(encoding="utf-8").rstrip() if study.exists() else text]
     if day["dry_run"]:

@@ -15,6 +15,8 @@ import gpu_day
 import pytest
 from gpu_day import END_S, Budget, Part
 
+from maskdpo.study.real.config import RealConfig
+
 ONE, TWO = Part(name="one", share=1.0, least_s=10.0), Part(name="two", share=3.0, least_s=10.0)
 
 
@@ -85,7 +87,7 @@ def test_each_part_is_on_the_disk_before_the_next_begins(tmp_path: Path) -> None
 def test_a_part_is_killed_at_its_limit_and_its_results_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = tmp_path / "work" / "real"
+    real = tmp_path / "work" / "real-dry"
     real.mkdir(parents=True)
     (real / "results.json").write_text('{"seeds": [1]}')
     (real / "seed-0" / "stages").mkdir(parents=True)
@@ -96,11 +98,35 @@ def test_a_part_is_killed_at_its_limit_and_its_results_are_kept(
     part = Part(name="real", share=1.0, least_s=1.0)
     found = gpu_day.run_part(part, 0.5, options(tmp_path))
     assert found["state"] == "cut" and found["reason"] == "its limit was 0 s"
-    assert json.loads((tmp_path / "real.json").read_text()) == {"seeds": [1]}
-    kept = json.loads((tmp_path / "real_stages.json").read_text())
+    assert json.loads((tmp_path / "real-dry.json").read_text()) == {"seeds": [1]}
+    kept = json.loads((tmp_path / "real-dry_stages.json").read_text())
     assert kept == {"seed-0/base": {"stage": "base"}}
     (tmp_path / "child.py").write_text("import sys\nsys.exit(3)\n")
     assert gpu_day.run_part(part, 60.0, options(tmp_path))["reason"] == "exit code 3; see above"
+
+
+def test_a_real_run_uses_nothing_of_a_dry_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studies: list[tuple[Path, int, Path]] = []
+
+    def study(config: RealConfig, folder: Path, **_: Any) -> None:
+        size = json.loads((Path(config.model) / "config.json").read_text())["hidden_size"]
+        studies.append((Path(config.model), size, folder))
+
+    monkeypatch.setattr("maskdpo.study.real.run.run_real_study", study)
+    for dry_run in (True, False):
+        gpu_day.run_real(options(tmp_path, dry_run=dry_run))
+    (first, small, _), (second, large, _) = studies
+    assert (small, large) == (64, 576)
+    assert first != second and studies[0][2] != studies[1][2]
+    (second / "config.json").write_text((first / "config.json").read_text())
+    gpu_day.make_start(second, dry_run=False)  # a tiny one that is there in spite of its name
+    assert json.loads((second / "config.json").read_text())["hidden_size"] == 576
+    (tmp_path / "real-dry.md").write_text("| tiny |")
+    day = {"parts": {}, "dry_run": False}
+    assert "no seed was finished" in gpu_day.render(day, tmp_path)
+    assert "| tiny |" in gpu_day.render(day | {"dry_run": True}, tmp_path)
 
 
 # A day whose only part is the script CHILD; its process has one of its own.
