@@ -23,9 +23,11 @@ from maskdpo.evaluation.factscore.verdicts import (
     collect_verdicts,
     make_fact_responses,
 )
+from maskdpo.evaluation.own_files import FACT_VERDICTS, FACTS, write_own
 from schemas.errors import InputError
 from schemas.events import OnEvent, heard_by, ignore
-from schemas.files.jsonl import read_records, write_records
+from schemas.files.jsonl import read_records
+from schemas.files.sidecar import sidecar_path
 from schemas.records import Annotation
 from schemas.stage import StageResult, failures_path
 
@@ -66,10 +68,10 @@ class FactScorer:
 
         Raises what `find_facts` and `run_annotate` raise.
         """
-        output = folder / "facts.jsonl"
+        output = folder / FACTS
         found, notes = self._find(name, annotations)
-        write_records(output, make_fact_responses(annotations, found))
-        judged, results = self._judge_facts(name, output, folder / "fact_verdicts.jsonl")
+        write_own(output, make_fact_responses(annotations, found))
+        judged, results = self._judge_facts(name, output, folder / FACT_VERDICTS)
         rows = collect_verdicts(annotations, found, judged)
         told = StageResult(output=output, num_rows=len(judged), notes=notes)
         return FactsRun(judged=rows, results=[told, *results])
@@ -106,7 +108,7 @@ class FactScorer:
     ) -> tuple[dict[str, Annotation], list[StageResult]]:
         """The judged facts by id; a file of an earlier run is removed where there is no fact."""
         if not facts.stat().st_size:
-            for path in (output, failures_path(output)):
+            for path in (output, sidecar_path(output), failures_path(output)):
                 path.unlink(missing_ok=True)
             return {}, []
         result = run_annotate(

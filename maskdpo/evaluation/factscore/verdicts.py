@@ -13,6 +13,7 @@ fact: a model gains nothing from sentences that the writer of facts cannot read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ from annotator.judging.facts.dialogue import SentenceFacts
 from maskdpo.evaluation.factscore.formula import Verdicts
 from schemas.labels import CORRECT_LABELS, HALLUCINATED_LABELS, Label
 from schemas.records import Annotation, Response
+
+_FACT_ID = re.compile(r".+-f\d+", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +59,11 @@ def make_fact_responses(
 def fact_id(response: str, number: int) -> str:
     """The id of a fact: `q1-0` and 2 make `q1-0-f2`."""
     return f"{response}-f{number}"
+
+
+def is_fact_id(name: str) -> bool:
+    """Whether an id has the form of `fact_id`."""
+    return _FACT_ID.fullmatch(name) is not None
 
 
 def collect_verdicts(
