@@ -65,6 +65,8 @@ PEOPLE_SCORES = [
          REVIEWS),
         ("pair-reversed", "found[second].all_units, found[first].all_units, groups",
          "found[first].all_units, found[second].all_units, groups", REVIEWS),
+        ("one-answer-of-each-question-is-all", "if all_reviewed:",
+         "if powered.num_reviewed == powered.num_units:", REVIEWS),
         ("folders-are-published", '"/".join(path.parts[-2:])', "str(path)", REVIEWS),
     ),
     *mutants_of(
