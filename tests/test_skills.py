@@ -132,6 +132,23 @@ def test_a_retrained_model_is_measured_again(folder: Path, run: Run) -> None:
     assert code == 0 and "kept 1" in out
 
 
+def test_results_of_another_precision_are_not_kept(
+    folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`auto` is what the machine makes of it: bfloat16 on most GPUs, float32 on a CPU."""
+    from maskdpo.skills import harness
+
+    save_model_folder(folder / "first")
+    save_model_folder(folder / "second", seed=7)
+    with monkeypatch.context() as on_gpu:
+        on_gpu.setattr(harness, "choose_dtype", lambda *_given: "bfloat16")
+        assert run(*skills())[0] == 0
+    assert "kept 2" in run(*skills("--set", "skills.dtype=bfloat16"))[1]
+    assert "kept 0" in run(*skills())[1]
+    assert "kept 2" in run(*skills("--set", "skills.dtype=float32"))[1]
+    assert "kept 0" in run(*skills("--set", "skills.dtype=bfloat16"))[1]
+
+
 @pytest.mark.parametrize(
     ("task", "more", "expected"),
     [
@@ -145,6 +162,7 @@ def test_a_retrained_model_is_measured_again(folder: Path, run: Run) -> None:
         ),
         ("far_away", (), "its data set 'org/unknown' cannot be loaded"),
         ("capitals", ("--set", "skills.chat_template=true"), "has no chat template"),
+        ("capitals", ("--set", "skills.device=cuda:9"), "device is 'cuda:9', but"),
         ("capitals", ("--task-folder", "none"), "'none' is not a folder"),
     ],
 )
