@@ -18,7 +18,17 @@ SKILLS = [
          "test_skills.py"),
         ("skills-nan-written", "and math.isfinite(value) else None", "else None",
          "test_skills.py"),
-        ("skills-shares-without-a-range", "DIFFERENCE if is_share else CHANGE", "CHANGE",
+        ("skills-small-scores-are-shares", "return of_documents or _SHARES.fullmatch(metric) is "
+         "not None", "return True", "test_skills.py"),
+        ("skills-no-document-is-any-share", "all(values) and all(map(", "all(map(",
+         "test_skills.py"),
+        ("skills-known-shares-of-any-size", "if not all(map(_is_between_0_and_1, scores)):",
+         "if False:", "test_skills.py"),
+        ("skills-averages-are-no-shares", " or _SHARES.fullmatch(metric) is not None", "",
+         "test_skills.py"),
+        ("skills-shares-by-model", "scores.setdefault(_place(row), []).append(row)",
+         "scores[_place(row)] = [row]", "test_skills.py"),
+        ("skills-shares-without-a-range", "DIFFERENCE if after[\"is_share\"] else CHANGE", "CHANGE",
          "test_skills.py"),
     ),
     *mutants_of(

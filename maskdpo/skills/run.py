@@ -18,7 +18,7 @@ import click
 from annotator.agreement.intervals import INTERVAL_NAME
 from annotator.models.local.model_files import digest_model, locate_model
 from maskdpo.skills.config import SkillsConfig
-from maskdpo.skills.figures import Row, compare_models, read_results
+from maskdpo.skills.figures import Row, compare_models, mark_shares, read_results
 from maskdpo.skills.harness import Harness, load_model, load_tasks, run_task, with_dtype
 from schemas.files.own_files import has_keys, refuse_to_replace_unless
 from schemas.files.writing import write_json
@@ -70,7 +70,7 @@ def run_skills(models: Mapping[str, str], config: SkillsConfig, output: Path) ->
             found, is_kept = _measure(model, task, harness, output)
             rows[name] += found
             num_kept += is_kept
-    write_json(output / SCORES, _scores(rows, harness, models))
+    write_json(output / SCORES, _scores(mark_shares(rows), harness, models))
     return StageResult(
         output=output / SCORES,
         num_rows=len(models) * len(config.tasks),
