@@ -22,6 +22,7 @@ from maskdpo.evaluation.factscore.verdicts import (
     JudgedFacts,
     collect_verdicts,
     make_fact_responses,
+    sentence_as_fact,
 )
 from maskdpo.evaluation.own_files import FACT_VERDICTS, FACTS, write_own
 from schemas.errors import InputError
@@ -129,8 +130,8 @@ class FactScorer:
 
 def sentences_as_facts(annotation: Annotation) -> list[SentenceFacts]:
     """Each sentence that may state a fact as one fact."""
-    texts = (annotation.text[start:end] for start, end in factual_sentences(annotation))
-    return [SentenceFacts(facts=(" ".join(text.split()),)) for text in texts]
+    sentences = factual_sentences(annotation)
+    return [sentence_as_fact(annotation.text[start:end]) for start, end in sentences]
 
 
 def _read(path: Path) -> list[Annotation]:

@@ -38,6 +38,11 @@ class JudgedFacts:
     num_unread: int = 0
 
 
+def sentence_as_fact(sentence: str) -> SentenceFacts:
+    """A sentence as one fact; line breaks and repeated spaces are one space."""
+    return SentenceFacts(facts=(" ".join(sentence.split()),))
+
+
 def make_fact_responses(
     responses: Sequence[Response], facts: Mapping[str, Sequence[SentenceFacts]]
 ) -> Iterator[Response]:
