@@ -74,8 +74,8 @@ class FactScorer:
         write_own(output, make_fact_responses(annotations, found))
         judged, results = self._judge_facts(name, output, folder / FACT_VERDICTS)
         rows = collect_verdicts(annotations, found, judged)
-        told = StageResult(output=output, num_rows=len(judged), notes=notes)
-        return FactsRun(judged=rows, results=[told, *results])
+        facts = StageResult(output=output, num_rows=len(judged), notes=notes)
+        return FactsRun(judged=rows, results=[facts, *results])
 
     def _find(
         self, name: str, annotations: Sequence[Annotation]
