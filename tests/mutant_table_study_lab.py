@@ -176,7 +176,7 @@ STUDY_LAB = [
         ("steps-ignored", "max_steps=settings.steps", "max_steps=3", PREFIX),
     ),
     *mutants_of(
-        "maskdpo/study/lab/divergence.py",
+        "maskdpo/study/divergence.py",
         ("prompt-scored", "(places_T >= starts_B1)", "(places_T >= 1)", RATIOS),
         ("padding-scored", " & (places_T < ends_B1)", "", RATIOS),
         (

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from maskdpo.study.lab.divergence import mean_with_error, measure_divergence
+from maskdpo.study.divergence import mean_with_error, measure_divergence
 from maskdpo.study.lab.masks import describe_masks, shuffle_masks
 from maskdpo.study.lab.noise import add_noise
 from maskdpo.study.lab.results import read_result

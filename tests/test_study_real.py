@@ -15,6 +15,8 @@ import pytest
 import study_real
 
 from dataset_builder.build import load_pairs
+from maskdpo.study.divergence import mean_with_error, measure_divergence
+from maskdpo.study.real import preference, run
 from maskdpo.study.real.belief import share_true
 from maskdpo.study.real.config import RealConfig, SupervisedConfig, quick_config
 from maskdpo.study.real.convert import find_gguf
@@ -28,6 +30,8 @@ from maskdpo.study.world.config import BaseConfig
 from maskdpo.study.world.people import make_world
 from schemas.errors import ConfigError, InputError, MaskDpoError
 from schemas.records import Annotation, Question
+from schemas.stage import StageResult
+from trainer.config import TrainConfig
 
 STAGES = ["base", "samples", "score-base", "belief", "dataset"] + [
     part for name in METHODS for part in (name, f"score-{name}")
@@ -250,35 +254,39 @@ def test_one_gguf_file_is_required(tmp_path: Path) -> None:
         find_gguf(tmp_path)
 
 
-def test_the_kl_is_the_mean_difference_of_log_probabilities(
+def test_the_kl_is_that_of_the_first_responses_of_each_person(
     config: RealConfig, finished: Path
 ) -> None:
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    from maskdpo.study.real.divergence import mean_kl
-
     folder = finished / "seed-0"
-    rows = read_annotations(folder / "scores" / "span")[:2]
-    found = mean_kl(folder / "span", folder / "base", rows, dtype="float32", device="cpu")
-    tokenizer = AutoTokenizer.from_pretrained(folder / "base")
-    expected = 0.0
-    for sign, name in ((1, "span"), (-1, "base")):
-        model = AutoModelForCausalLM.from_pretrained(folder / name)
-        for row in rows:
-            messages = [message.model_dump() for message in row.prompt]
-            prompt = tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True
-            )
-            end = tokenizer.eos_token if row.finish_reason == "stop" else ""
-            ids = tokenizer(prompt + row.text + end, return_tensors="pt")["input_ids"]
-            size = len(tokenizer(prompt)["input_ids"])
-            logps = model(ids).logits[0, :-1].log_softmax(-1)
-            chosen = logps.gather(-1, ids[0, 1:, None])[size - 1 :]
-            expected += sign * float(torch.sum(chosen.detach())) / len(rows)
-    assert found == pytest.approx(expected, abs=1e-3)
-    assert mean_kl(folder / "base", folder / "base", rows, dtype="float32", device="cpu") == 0.0
-    assert mean_kl(folder / "base", folder / "base", [], dtype="float32", device="cpu") is None
+    rows = read_annotations(folder / "scores" / "span")
+    rows = [row for row in rows if int(row.id.rsplit("-", 1)[1]) < config.kl_responses]
+    found = measure_divergence(folder / "span", folder / "base", rows)
+    expected = mean_with_error([item.kl for item in found], [row.topic for row in rows])
+    record = json.loads((folder / "stages" / "score-span.json").read_text())["values"]
+    assert record["kl"] == pytest.approx(expected[0], abs=1e-4) and record["kl"] > 0
+    assert record["kl_error"] == pytest.approx(expected[1], abs=1e-4)
+    base = json.loads((folder / "stages" / "score-base.json").read_text())["values"]
+    assert base["kl"] == 0.0
+
+
+def test_each_seed_trains_with_a_seed_of_its_own(
+    config: RealConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two seeds are two training runs: other first weights of the LoRA, another order of pairs."""
+    seeds = []
+
+    def run_train(train: TrainConfig, **_: Any) -> StageResult:
+        seeds.append(train.seed)
+        return StageResult(output=tmp_path, num_rows=0, failures=[], counts={"steps": 1})
+
+    monkeypatch.setattr(preference, "run_train", run_train)
+    monkeypatch.setattr(run.Stages, "run", lambda self, name, work: name in METHODS and work())
+    monkeypatch.setattr(run, "_require_half", lambda *_: None)
+    for seed in (0, 7):
+        run._run_seed(
+            run._make_seed(config, tmp_path, seed, device="cpu", on_stage=str, on_event=print)
+        )
+    assert seeds == [0] * len(METHODS) + [7] * len(METHODS)
 
 
 def test_the_interval_over_seeds_is_that_of_a_t_test() -> None:

@@ -14,8 +14,8 @@ from typing import Any
 
 from pydantic import Field
 
+from maskdpo.study.divergence import Divergence, mean_with_error, measure_divergence
 from maskdpo.study.lab.base import MODEL
-from maskdpo.study.lab.divergence import Divergence, mean_with_error, measure_divergence
 from maskdpo.study.lab.results import read_all
 from maskdpo.study.lab.samples import NAME, People, sample
 from maskdpo.study.lab.task import Job

@@ -125,9 +125,19 @@ def build_datasets(annotations: Path, output: Path, config: RealConfig) -> dict[
 
 
 def train_method(
-    name: str, base: Path, datasets: Path, output: Path, config: RealConfig, *, device: Device
+    name: str,
+    base: Path,
+    datasets: Path,
+    output: Path,
+    config: RealConfig,
+    *,
+    seed: int,
+    device: Device,
 ) -> dict[str, Any]:
-    """Train one method to the model folder `output`; returns steps and seconds."""
+    """Train one method to the model folder `output`; returns steps and notes.
+
+    seed   of the LoRA's initial weights and of the order of pairs
+    """
     method, settings = METHODS[name], config.preference
     train = TrainConfig(
         model=str(base),
@@ -144,7 +154,7 @@ def train_method(
         lora=LoraSettings(rank=settings.rank, alpha=2 * settings.rank),
         dtype=config.dtype,
         device=device,
-        seed=config.seed,
+        seed=seed,
         evaluate="no",
         save="steps",
         save_steps=8,

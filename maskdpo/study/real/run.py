@@ -19,15 +19,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from maskdpo.study.divergence import mean_with_error, measure_divergence
 from maskdpo.study.real.belief import share_true
 from maskdpo.study.real.config import HOME_KIND, RealConfig
-from maskdpo.study.real.divergence import mean_kl
 from maskdpo.study.real.preference import (
     METHODS,
     Device,
@@ -47,11 +47,12 @@ from schemas.errors import ConfigError, InputError, MaskDpoError
 from schemas.events import OnEvent, ignore
 from schemas.files.writing import atomic_writer, write_json
 from schemas.packages import require
-from schemas.records import Question
+from schemas.records import Annotation, Question
 from trainer.models import hash_tokenizer, hash_weights, quiet_library_bars
 
 BASE = "base"
 MODELS = (BASE, *METHODS)
+KL_BATCH_SIZE = 8  # a token takes megabytes at a vocabulary of tens of thousands
 _FREE = {"model", "num_seeds"}
 
 
@@ -201,18 +202,28 @@ def _score(run: _Seed, name: str) -> Mapping[str, Any]:
     annotations = read_annotations(output)
     facts = [fact.is_true for row in annotations for fact in find_facts(run.world, row)]
     kept = [row for row in annotations if _number(row.id) < run.config.kl_responses]
-    kl = (
-        0.0
-        if name == BASE
-        else mean_kl(
-            run.model(name),
-            run.model(BASE),
-            kept,
-            dtype=run.config.dtype,
-            device=run.device,
-        )
+    kl, error = _measure_kl(run, name, kept)
+    return counts | {
+        "true_facts": sum(facts),
+        "false_facts": len(facts) - sum(facts),
+        "kl": kl,
+        "kl_error": error,
+    }
+
+
+def _measure_kl(
+    run: _Seed, name: str, responses: Sequence[Annotation]
+) -> tuple[float | None, float | None]:
+    """The mean divergence from the base in nats per response, and its error over people."""
+    found = measure_divergence(
+        run.model(name),
+        run.model(BASE),
+        responses,
+        dtype=run.config.dtype,
+        device=run.device,
+        batch_size=KL_BATCH_SIZE,
     )
-    return counts | {"true_facts": sum(facts), "false_facts": len(facts) - sum(facts), "kl": kl}
+    return mean_with_error([item.kl for item in found], [row.topic for row in responses])
 
 
 def _number(response_id: str) -> int:
@@ -251,6 +262,7 @@ def _train(run: _Seed, name: str) -> Mapping[str, Any]:
         run.folder / "dataset",
         run.model(name),
         run.config,
+        seed=run.seed,
         device=run.device,
     )
 

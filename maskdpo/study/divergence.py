@@ -29,8 +29,6 @@ from schemas.records import Response
 if TYPE_CHECKING:
     import torch
 
-_BATCH_SIZE = 64
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Divergence:
@@ -55,9 +53,18 @@ class _Sequence:
 
 
 def measure_divergence(
-    policy: Path, reference: Path, responses: Sequence[Response]
+    policy: Path,
+    reference: Path,
+    responses: Sequence[Response],
+    *,
+    dtype: str = "float32",
+    device: str = "cpu",
+    batch_size: int = 64,
 ) -> list[Divergence]:
     """One per response, in their order. Policy and reference have the same tokenizer.
+
+    dtype        precision of the weights; probabilities are float32
+    batch_size   responses at once: each token takes a few times 4 bytes per entry of the vocabulary
 
     Where both folders are the same, all are 0.
     """
@@ -67,10 +74,9 @@ def measure_divergence(
     sequences = [_tokenize(tokenizer, response) for response in responses]
     found = dict.fromkeys(range(len(sequences)), (0.0, 0.0))
     if policy != reference and sequences:
-        networks = [
-            load_network(folder, "float32", choose_device("cpu")) for folder in (policy, reference)
-        ]
-        found = dict(_compare(networks, sequences))
+        place = choose_device(device)
+        networks = [load_network(folder, dtype, place) for folder in (policy, reference)]
+        found = dict(_compare(networks, sequences, batch_size))
     return [
         Divergence(log_ratio=found[number][0], kl=found[number][1], num_tokens=item.num_scored)
         for number, item in enumerate(sequences)
@@ -109,14 +115,14 @@ def _tokenize(tokenizer: Any, response: Response) -> _Sequence:
 
 
 def _compare(
-    networks: Sequence[Any], sequences: Sequence[_Sequence]
+    networks: Sequence[Any], sequences: Sequence[_Sequence], batch_size: int
 ) -> Iterator[tuple[int, tuple[float, float]]]:
     """The number of each sequence, and its log-ratio and divergence in nats."""
     import torch
 
     order = sorted(range(len(sequences)), key=lambda number: len(sequences[number].ids))
-    for start in range(0, len(order), _BATCH_SIZE):
-        numbers = order[start : start + _BATCH_SIZE]
+    for start in range(0, len(order), batch_size):
+        numbers = order[start : start + batch_size]
         with torch.inference_mode():
             sums_2B = _compare_batch(networks, [sequences[number] for number in numbers])
         for number, ratio, kl in zip(numbers, *sums_2B.tolist(), strict=True):
@@ -130,15 +136,16 @@ def _compare_batch(networks: Sequence[Any], batch: Sequence[_Sequence]) -> torch
     """
     import torch
 
-    width = max(len(item.ids) for item in batch)
-    ids_BT = torch.tensor([item.ids + [0] * (width - len(item.ids)) for item in batch])
-    starts_B1 = torch.tensor([[item.first] for item in batch])
-    ends_B1 = torch.tensor([[len(item.ids)] for item in batch])
-    mask_BT = (torch.arange(width) < ends_B1).long()
-    places_T = torch.arange(1, width)
+    width, device = max(len(item.ids) for item in batch), networks[0].device
+    rows = [item.ids + [0] * (width - len(item.ids)) for item in batch]
+    ids_BT = torch.tensor(rows, device=device)
+    starts_B1 = torch.tensor([[item.first] for item in batch], device=device)
+    ends_B1 = torch.tensor([[len(item.ids)] for item in batch], device=device)
+    mask_BT = (torch.arange(width, device=device) < ends_B1).long()
+    places_T = torch.arange(1, width, device=device)
     scored_BT = (places_T >= starts_B1) & (places_T < ends_B1)
     policy_BTV, reference_BTV = (
-        network(ids_BT, attention_mask=mask_BT).logits[:, :-1].log_softmax(dim=-1)
+        network(ids_BT, attention_mask=mask_BT).logits[:, :-1].float().log_softmax(dim=-1)
         for network in networks
     )
     ratios_BTV = policy_BTV - reference_BTV
