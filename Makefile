@@ -48,7 +48,7 @@ setup-vllm: .venv-vllm/.ready     ## an environment for serving with vllm, which
 
 demo: $(VENV)/.train              ## the complete pipeline in a closed world, on a CPU, in a few minutes
 	@$(RUN)
-study: $(VENV)/.train             ## the paper's claims in closed worlds, on a CPU, in hours (ARGS="methods --quick": 15 minutes)
+study: $(VENV)/.train             ## the paper's claims in closed worlds, on a CPU, in one to two hours (ARGS="methods --quick": 5 minutes)
 	@$(VENV)/bin/maskdpo study $(or $(ARGS),all)
 domain: $(VENV)/.train            ## your own domain (ARGS="new NAME", ARGS="check NAME")
 	@$(VENV)/bin/maskdpo domain $(ARGS) $(if $(CONFIG),--config $(CONFIG))

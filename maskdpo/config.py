@@ -168,6 +168,8 @@ def _apply(values: dict[str, dict[str, Any]], override: str) -> None:
         hint = hint_for_override(target.strip(), raw) or f"; {nearest(section, [*SECTIONS])}"
         raise ConfigError(f"--set {show_value(override)}: unknown section {section!r}{hint}")
     place = values.setdefault(section, {})
+    if keys[:-1] and _is_true_for_defaults(section, keys[0], place):
+        place[keys[0]] = {}
     for key in keys[:-1]:
         place = place.setdefault(key, {})
         if not isinstance(place, dict):
@@ -177,3 +179,8 @@ def _apply(values: dict[str, dict[str, Any]], override: str) -> None:
     except YamlFault:
         shown = show_value(raw)
         raise ConfigError(f"--set {show_value(override)}: {shown} is not valid YAML") from None
+
+
+def _is_true_for_defaults(section: str, key: str, values: Mapping[str, Any]) -> bool:
+    """Whether a setting with a section is `true` so far: then it also has keys."""
+    return values.get(key) is True and key in section_model(section).TRUE_FOR_DEFAULTS

@@ -40,6 +40,9 @@ class Section(BaseModel):
     FORMER_NAMES: ClassVar[Mapping[str, str]] = {}
     """Map of former names to present ones: a config file may use either, but not both."""
 
+    TRUE_FOR_DEFAULTS: ClassVar[frozenset[str]] = frozenset()
+    """Settings with a section that is off by default: true is the section with its defaults."""
+
     @model_validator(mode="before")
     @classmethod
     def _former_names_are_read(cls, values: Any) -> Any:
@@ -50,6 +53,13 @@ class Section(BaseModel):
             both = next(name for name in cls.FORMER_NAMES if name in values)
             raise ValueError(given_twice(both, cls.FORMER_NAMES[both]))
         return present
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_a_section(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, bool) and info.field_name in cls.TRUE_FOR_DEFAULTS:
+            return {} if value else None
+        return value
 
     @field_validator("*", mode="before")
     @classmethod

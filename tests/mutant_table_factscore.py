@@ -84,6 +84,8 @@ FACTSCORE = [
     *mutants_of(
         "maskdpo/evaluation/factscore/estimate.py",
         ("estimate-without-facts", 'parts.append(("facts", owed))', "pass", RUNS),
+        ("estimate-of-sentences-as-they-are", "sentence_as_fact(item.text)",
+         "SentenceFacts(facts=(item.text,))", RUNS),
         ("estimate-of-all-sentences", "rows.append((response, factual_sentences(judged)))",
          "rows.append((response, sentences_to_judge(response, annotate)))", RUNS),
     ),

@@ -6,6 +6,7 @@ from mutant_rows import mutants_of
 
 SECRETS = "test_secrets.py"
 YAML = "test_yaml.py"
+TRUE = "test_config.py -k true_is or has_no_keys"
 
 HINTS = [
     *mutants_of(
@@ -37,6 +38,18 @@ HINTS = [
             SECRETS,
         ),
         ("old-booleans-pass", "value.lower() in _OLD_BOOLEANS", "False", YAML),
+        (
+            "false-is-a-section",
+            "return {} if value else None",
+            "return {}",
+            "test_factscore_evaluate.py -k true_and_false",
+        ),
+    ),
+    *mutants_of(
+        "maskdpo/config.py",
+        ("true-has-no-keys", "_is_true_for_defaults(section, keys[0], place):", "False:", TRUE),
+        ("false-has-keys", "values.get(key) is True and", "key in values and", TRUE),
+        ("any-true-has-keys", " and key in section_model(section).TRUE_FOR_DEFAULTS", "", TRUE),
     ),
     *mutants_of(
         "annotator/models/detail_line.py",

@@ -8,6 +8,7 @@ POWERED = "test_people_powered.py"
 REVIEWS = "test_people_reviews.py"
 ANSWERS = "test_evaluate_answers.py"
 BEST = "test_best_of.py"
+FILES = "test_evaluate_files.py"
 
 # fmt: off
 # One row a mutant, as narrow as its texts allow.
@@ -64,6 +65,8 @@ PEOPLE_SCORES = [
          REVIEWS),
         ("pair-reversed", "found[second].all_units, found[first].all_units, groups",
          "found[first].all_units, found[second].all_units, groups", REVIEWS),
+        ("one-answer-of-each-question-is-all", "if all_reviewed:",
+         "if powered.num_reviewed == powered.num_units:", REVIEWS),
         ("folders-are-published", '"/".join(path.parts[-2:])', "str(path)", REVIEWS),
     ),
     *mutants_of(
@@ -76,6 +79,31 @@ PEOPLE_SCORES = [
         ("name-twice", "if key in names:", "if False:", ANSWERS),
         ("two-models-one-name", "if named.setdefault(name, model) != model:", "if False:",
          ANSWERS),
+    ),
+    *mutants_of(
+        "maskdpo/evaluation/own_files.py",
+        ("input-by-its-name", "path.samefile(item)", "path == item", FILES),
+        ("inputs-of-people-are-no-inputs", "[*(item.path for item in answers), *(path for path in "
+         "inputs if path)]", "[item.path for item in answers]", FILES),
+        ("facts-are-no-outputs", "            yield from (output / name / FACTS, output / name / "
+         "FACT_VERDICTS)", "            pass", FILES),
+        ("any-answers-are-own", "_is_sealed_here(path) or _holds_only(source.answers, path)",
+         "True", FILES),
+        ("changed-input-is-refused", "_is_sealed_here(path) or _holds_only(", "_holds_only(",
+         FILES),
+        ("killed-before-the-sidecar-is-refused",
+         "_is_sealed_here(path) or _holds_only(source.answers, path)", "_is_sealed_here(path)",
+         FILES),
+        ("edited-answers-are-own", "== _MADE_BY and is_sealed(path)", "== _MADE_BY", FILES),
+        ("answers-of-any-command-are-own", 'read_sidecar_values(path).get("config") == _MADE_BY '
+         "and is_sealed(path)", "is_sealed(path)", FILES),
+        ("edited-facts-are-own", "return _is_sealed_here(path)  # if not",
+         "return True  # if not", FILES),
+        ("sidecar-of-former-facts-stays", "sidecar_path(path).unlink(missing_ok=True)", "pass",
+         FILES),
+        ("verdicts-of-people-on-facts-are-lost", "        refuse_labels(folder / FACT_VERDICTS)\n",
+         "", FILES),
+        ("responses-are-checked-late", "refuse_other_rows(folder / RESPONSES)", "pass", FILES),
     ),
     *mutants_of(
         "maskdpo/evaluation/best_of.py",

@@ -1,4 +1,4 @@
-"""Faults in people's reviews: how they are appended, compared, laid over and named."""
+"""Faults in people's reviews: how they are appended, compared, applied and named."""
 
 from __future__ import annotations
 

@@ -205,4 +205,40 @@ STUDY_LAB = [
             f"{KINDS}::test_a_score_by_hand",
         ),
     ),
+    *mutants_of(
+        "maskdpo/study/figures.py",
+        (
+            "line-over-the-kl",
+            "(math.sqrt(kl) - math.sqrt(left)) / (math.sqrt(right) - math.sqrt(left))",
+            "(kl - left) / (right - left)",
+            "test_study_figures.py",
+        ),
+    ),
+    *mutants_of(
+        "maskdpo/study/experiments/results.py",
+        (
+            "lost-model-is-its-base",
+            "place = shared_kl(paths) if is_known else None",
+            "place = shared_kl(paths)",
+            "test_study_tables.py",
+        ),
+    ),
+    *mutants_of(
+        "maskdpo/study/outputs.py",
+        (
+            "edited-table-is-replaced",
+            'text == sealed(text.rpartition("\\n<!--")[0])',
+            'text.rpartition("\\n<!--")[0] != ""',
+            "test_study_run.py",
+        ),
+    ),
+    *mutants_of(
+        "maskdpo/study/run.py",
+        (
+            "tuning-is-not-counted",
+            "tasks = [] if quick else tuning_tasks(setup)",
+            "tasks = []",
+            "test_study_run.py",
+        ),
+    ),
 ]

@@ -74,6 +74,39 @@ def test_overrides_are_yaml_and_reach_inside(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "overrides"),
+    [
+        ("", ["evaluate.factscore=true", "evaluate.factscore.gamma=3"]),
+        ("", ["evaluate.factscore.gamma=3"]),
+        ("evaluate: {factscore: true}", ["evaluate.factscore.gamma=3"]),
+        ("evaluate: {factscore: {gamma: 3}}", ["evaluate.factscore.facts=model"]),
+    ],
+)
+def test_true_is_a_section_to_which_keys_are_added(
+    tmp_path: Path, text: str, overrides: list[str]
+) -> None:
+    writer = "evaluate.factscore.writer.model=x"
+    config = load_run_config(config_file(tmp_path, text), [*overrides, writer])
+    found = config.section(EvaluateConfig, "evaluate", models={"m": "m"}).factscore
+    assert found is not None and found.writer is not None
+    assert (found.gamma, found.facts, found.writer.model) == (3.0, "model", "x")
+
+
+@pytest.mark.parametrize(
+    ("text", "override"),
+    [
+        ("evaluate: {factscore: false}", "evaluate.factscore.gamma=3"),
+        ("evaluate: {factscore: 1}", "evaluate.factscore.gamma=3"),
+        ("annotate: {llm: true}", "annotate.llm.model=x"),  # it has a required setting
+        ("train: {lora: true}", "train.lora.r=8"),
+    ],
+)
+def test_any_other_value_has_no_keys(tmp_path: Path, text: str, override: str) -> None:
+    key = override.split(".")[1]
+    assert f"{key!r} is a value and has no keys" in error_of(tmp_path, text, override)
+
+
+@pytest.mark.parametrize(
     ("override", "expected"),
     [
         ("train.beta", "must look like section.key=value"),

@@ -201,6 +201,29 @@ def test_sentences_as_facts_need_no_writer(world: FactWorld, server: ChatServer,
 
 
 @pytest.mark.usefixtures("no_report")
+def test_the_estimate_knows_sentences_with_line_breaks_as_facts(world: FactWorld, run: Run) -> None:
+    """The judge reads such a sentence as it is, and as a fact with single spaces."""
+    for sentence in [text for text in world.truths if " kept " in text]:
+        world.truths[sentence.replace(" kept ", " kept\n  ")] = world.truths[sentence]
+
+    def reply(body: dict[str, Any]) -> Answer:
+        if body["model"] == "judge":
+            return world.reply(body)
+        n = int(re.findall(r"person (\d+)", body["messages"][-1]["content"])[-1])
+        return completion(world.text("base", n).replace(" kept ", " kept\n  "))
+
+    with ChatServer(reply) as server:
+        command = world.command(server.base_url, facts=False)
+        command += ["--set", "evaluate.factscore.facts=sentences"]
+        code, _, err = run(*command)
+        assert code == 0, err
+        _, out, _ = run(*command, "--estimate")
+    facts = (world.folder / "new" / "base" / "facts.jsonl").read_text().splitlines()
+    assert "Person 0 kept 7 cats." in [json.loads(line)["text"] for line in facts]
+    assert set(owed(out).values()) == {0}
+
+
+@pytest.mark.usefixtures("no_report")
 def test_a_rule_finds_the_facts_of_a_closed_world(world: FactWorld, server: ChatServer) -> None:
     def towns_and_cats(annotation: Annotation) -> list[str]:
         n = int(annotation.question_id.removeprefix("q"))

@@ -199,7 +199,31 @@ def test_one_topic_and_all_reviewed_are_explained(tmp_path: Path) -> None:
     whole = powered_scores([path], {"m": rows}, topics_of({"m": rows}))["models"]["m"]
     assert whole["score"] == whole["people_score"] == 0.0
     assert (whole["low"], whole["high"]) == (whole["people_low"], whole["people_high"])
-    assert "people's own mean" in whole["note"]
+    assert "every answer is reviewed: this is people's own mean" in whole["note"]
+
+
+@pytest.mark.parametrize("num_whole", [0, 11, 12])
+def test_a_review_of_each_question_is_not_one_of_every_answer(
+    tmp_path: Path, num_whole: int
+) -> None:
+    """Two answers to each of 12 questions; both are reviewed for the first questions only."""
+    rows = [
+        told_apart(annotation(f"q{n:02}", k, [GOOD, BAD if n % 3 and k else GOOD]), f"{n:02}{k}")
+        for n in range(12)
+        for k in (0, 1)
+    ]
+    given = [row for row in rows if row.id.endswith("-1") or int(row.id[1:3]) < num_whole]
+    labels = [[GOOD, BAD if row.id[1:3] in ("01", "05") else GOOD] for row in given]
+    path = write(
+        tmp_path / "reviews.jsonl",
+        [item for row, of in zip(given, labels, strict=True) for item in reviews_of(row, of)],
+    )
+    found = powered_scores([path], {"m": rows}, topics_of({"m": rows}))
+    model = found["models"]["m"]
+    assert (model["num_questions"], model["num_reviewed_questions"]) == (12, 12)
+    assert bool(model["note"]) == bool(found["notes"]) == (num_whole == 12)
+    if num_whole != 11:  # there the rest of one question moves nothing
+        assert (model["score"] == model["people_score"]) == (num_whole == 12)
 
 
 def test_of_several_responses_the_judge_is_corrected_on_the_reviewed_ones(tmp_path: Path) -> None:

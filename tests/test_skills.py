@@ -10,8 +10,7 @@ import pytest
 from command_line import Run, make_run
 from tiny_models import save_model_folder
 
-from maskdpo.skills import figures
-from maskdpo.skills.figures import compare_models, read_results
+from maskdpo.skills.figures import Row, compare_models, mark_shares, read_results
 
 pytest.importorskip("lm_eval")
 
@@ -132,6 +131,23 @@ def test_a_retrained_model_is_measured_again(folder: Path, run: Run) -> None:
     assert code == 0 and "kept 1" in out
 
 
+def test_results_of_another_precision_are_not_kept(
+    folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`auto` is what the machine makes of it: bfloat16 on most GPUs, float32 on a CPU."""
+    from maskdpo.skills import harness
+
+    save_model_folder(folder / "first")
+    save_model_folder(folder / "second", seed=7)
+    with monkeypatch.context() as on_gpu:
+        on_gpu.setattr(harness, "choose_dtype", lambda *_given: "bfloat16")
+        assert run(*skills())[0] == 0
+    assert "kept 2" in run(*skills("--set", "skills.dtype=bfloat16"))[1]
+    assert "kept 0" in run(*skills())[1]
+    assert "kept 2" in run(*skills("--set", "skills.dtype=float32"))[1]
+    assert "kept 0" in run(*skills("--set", "skills.dtype=bfloat16"))[1]
+
+
 @pytest.mark.parametrize(
     ("task", "more", "expected"),
     [
@@ -145,6 +161,7 @@ def test_a_retrained_model_is_measured_again(folder: Path, run: Run) -> None:
         ),
         ("far_away", (), "its data set 'org/unknown' cannot be loaded"),
         ("capitals", ("--set", "skills.chat_template=true"), "has no chat template"),
+        ("capitals", ("--set", "skills.device=cuda:9"), "device is 'cuda:9', but"),
         ("capitals", ("--task-folder", "none"), "'none' is not a folder"),
     ],
 )
@@ -203,6 +220,10 @@ def results(values: dict[str, list[Any]], scores: dict[str, Any], cut: str = "no
     }
 
 
+def compare(rows: dict[str, list[Row]]) -> list[Row]:
+    return compare_models(mark_shares(rows))
+
+
 def test_a_difference_is_paired_and_equals_the_hand_computation() -> None:
     one = [1, 0, 1, 0, 0, 0, 1, 0, 0, 1]
     other = [1, 1, 1, 0, 1, 0, 1, 1, 0, 0]
@@ -211,7 +232,7 @@ def test_a_difference_is_paired_and_equals_the_hand_computation() -> None:
         for name, of in (("base", one), ("new", other))
     }
     assert rows["base"][0]["stderr"] == 0.1 and rows["base"][0]["num_shots"] == 5
-    (row,) = compare_models(rows)
+    (row,) = compare(rows)
     assert row["difference"] == pytest.approx(0.2)  # 3 gained, 1 lost, of 10
     # By hand: jackknife of the mean of d = (0,1,0,0,1,0,0,1,0,-1), on the scale arcsin.
     from math import asin, sin, sqrt
@@ -232,29 +253,86 @@ def test_a_difference_is_paired_and_equals_the_hand_computation() -> None:
 
 def test_equal_models_differ_by_exactly_zero_and_one_document_gives_no_interval() -> None:
     same = {n: read_results(results({"acc": [1, 0, 1]}, {"acc,none": 2 / 3})) for n in "ab"}
-    (row,) = compare_models(same)
+    (row,) = compare(same)
     assert (row["difference"], row["low"], row["high"], row["p"]) == (0.0, 0.0, 0.0, 1.0)
     alone = {
         n: read_results(results({"acc": [1]}, {"acc,none": 1.0, "acc_stderr,none": float("nan")}))
         for n in "ab"
     }
     assert alone["a"][0]["stderr"] is None
-    (row,) = compare_models(alone)
+    (row,) = compare(alone)
     assert (row["difference"], row["low"], row["num_documents"]) == (0.0, None, 1)
 
 
 def test_what_is_not_a_mean_over_the_same_documents_gets_no_interval() -> None:
     perplexity = {"word_perplexity": [(-4.0, 3), (-2.0, 2)]}
     rows = read_results(results(perplexity, {"word_perplexity,none": 7.5}))
-    assert rows[0]["documents"] == {} and not rows[0]["is_share"]
+    assert rows[0]["documents"] == {} and not mark_shares({"a": rows})["a"][0]["is_share"]
     of_sums = read_results(results({"f1": [0.5, 0.7]}, {"f1,none": 0.61}))  # not their mean
     assert of_sums[0]["documents"] == {}
     one = read_results(results({"acc": [1, 0]}, {"acc,none": 0.5}))
     other = read_results(results({"acc": [1, 0, 0]}, {"acc,none": 1 / 3}))
-    (row,) = compare_models({"a": one, "b": other})
+    (row,) = compare({"a": one, "b": other})
     assert row["difference"] == pytest.approx(-1 / 6)
     assert (row["low"], row["p"], row["num_documents"]) == (None, None, 0)
-    assert compare_models({}) == [] == compare_models({"a": one})
+    assert compare_models({}) == [] == compare({"a": one})
+
+
+def shares_of(metric: str, *models: tuple[list[float], float]) -> set[bool]:
+    """Whether the metric is a share, for models with values of documents and a score."""
+    marked = mark_shares(
+        {
+            str(place): read_results(results({metric: of or ["-"]}, {f"{metric},none": score}))
+            for place, (of, score) in enumerate(models)
+        }
+    )
+    return {row["is_share"] for rows in marked.values() for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("metric", "models", "expected"),
+    [
+        ("bits_per_byte", [([], 0.93)], False),
+        ("bits_per_byte", [([], 0.93), ([], 1.02)], False),
+        ("brier_score", [([], 0.4)], False),
+        ("word_perplexity", [([], 0.9)], False),
+        ("rougeL_diff", [([], 0.5)], False),
+        ("acc", [([], 0.25), ([], 0.5)], True),  # the average of a group
+        ("acc_norm", [([], 1.0)], True),
+        ("inst_level_strict_acc", [([], 0.5)], True),
+        ("non_greedy_accuracy", [([], 0.5)], True),
+        ("exact_match", [([], 0.0)], True),
+        ("f1", [([], 0.61), ([], 0.7)], True),
+        ("f1", [([], 0.61), ([], 88.3)], False),  # SQuAD's is in percent already
+        ("pass@1", [([], 0.3)], True),
+        ("pass_at_10", [([], 0.3)], True),
+        ("mine", [([1, 0, 1, 0], 0.5)], True),
+        ("mine", [([0.25, 0.75], 0.5)], True),
+        ("mine", [([0.25, 0.75], 0.5), ([0.25, 1.75], 1.0)], False),
+        ("mine", [([0.25, 1.75], 1.0), ([0.25, 0.75], 0.5)], False),
+        ("mine", [([0.25, 0.75], 0.5), ([], 0.5)], False),
+        ("mine", [([-0.5, 0.5], 0.0)], False),
+    ],
+)
+def test_a_metric_is_a_share_for_all_models_or_none(
+    metric: str, models: list[tuple[list[float], float]], expected: bool
+) -> None:
+    assert shares_of(metric, *models) == {expected}
+
+
+def test_bits_per_byte_are_not_printed_in_percent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from maskdpo.skills.show import print_skills
+
+    of = {"base": 0.93, "new": 1.02}
+    found = {n: read_results(results({"b": ["-"]}, {"bits_per_byte,none": of[n]})) for n in of}
+    scores = {"harness": "lm-eval 0.4.13", "interval": "", "skills": mark_shares(found)}
+    scores["differences"] = compare(found)
+    (tmp_path / "skills.json").write_text(json.dumps(scores))
+    print_skills(tmp_path / "skills.json")
+    words = capsys.readouterr().out.split()
+    assert {"0.93", "1.02", "+0.09"} <= set(words) and "93.0" not in words
 
 
 def test_each_filter_of_a_metric_is_a_row_with_its_own_documents() -> None:
@@ -286,8 +364,8 @@ def test_the_table_fits_80_columns_and_names_missing_figures(
     }
     scores = {
         "harness": "lm-eval 0.4.13",
-        "skills": rows,
-        "differences": figures.compare_models(rows),
+        "skills": mark_shares(rows),
+        "differences": compare(rows),
         "interval": "95% interval",
     }
     (tmp_path / "skills.json").write_text(json.dumps(scores))

@@ -43,15 +43,23 @@ def test_a_world_without_an_answer_is_left_out_and_shows():
     assert (one.value, one.low, one.p) == (0.5, None, None)
 
 
-def test_scores_between_points_are_on_straight_lines():
-    points = [(4.0, 0.6), (0.0, 0.4), (2.0, 0.7)]
+def test_scores_between_points_are_on_straight_lines_over_the_root():
+    points = [(16.0, 0.6), (0.0, 0.4), (4.0, 0.7)]
     assert score_at_kl(points, 1.0) == pytest.approx(0.55)
-    assert score_at_kl(points, 3.0) == pytest.approx(0.65)
-    assert score_at_kl(points, 4.0) == pytest.approx(0.6)
-    assert score_at_kl(points, 4.1) is None
+    assert score_at_kl(points, 9.0) == pytest.approx(0.65)
+    assert score_at_kl(points, 16.0) == pytest.approx(0.6)
+    assert score_at_kl(points, 16.1) is None
     assert score_at_kl([], 0.0) is None
     assert score_at_kl([(0.0, 0.4)], 0.0) == 0.4
     assert score_at_kl([(0.0, 0.4), (-0.01, 0.6)], 0.0) == pytest.approx(0.5)  # noise around 0
+
+
+@given(st.lists(st.floats(0.01, 9.0), min_size=2, max_size=6, unique=True), st.floats(0.0, 1.0))
+def test_two_points_of_one_curve_have_the_same_score_wherever_they_are(places, at):
+    """A method that moved further on the same curve, proportional to the root, is not ahead."""
+    kl = at * max(places)
+    points = [(0.0, 0.4), *((place, 0.4 + 0.1 * math.sqrt(place)) for place in places)]
+    assert score_at_kl(points, kl) == pytest.approx(0.4 + 0.1 * math.sqrt(kl))
 
 
 def test_the_shared_kl_is_what_every_method_reached():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -152,7 +153,7 @@ def test_a_run_does_what_is_missing_and_reports_it(tmp_path: Path) -> None:
     assert again[total] == results[total] and again[add(one, one)].values == {"value": 2}
     assert calls(tmp_path) == {task.name: 1 for task in again}
     both = [*results.values(), *again.values()]
-    assert total_cpu_seconds(both) == sum(result.cpu_seconds for result in again.values())
+    assert total_cpu_seconds(both) == math.fsum(result.cpu_seconds for result in again.values())
 
 
 def test_output_of_a_task_goes_into_its_log(

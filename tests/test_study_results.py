@@ -7,6 +7,7 @@ import pytest
 
 from maskdpo.evaluation.words import points
 from maskdpo.study.experiments.plan import EXPERIMENTS
+from maskdpo.study.outputs import sealed
 from maskdpo.study.real.table import render_table
 from maskdpo.study.setups import QUICK_RATES
 from maskdpo.study.tables import make_rate_table, make_tables
@@ -22,14 +23,14 @@ def read(name: str) -> dict:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_table_and_the_picture_are_made_from_the_json(name: str) -> None:
-    assert (FOLDER / f"{name}.md").read_text(encoding="utf-8") == make_tables(read(name))
+    assert (FOLDER / f"{name}.md").read_text(encoding="utf-8") == sealed(make_tables(read(name)))
     assert (FOLDER / f"{name}.svg").read_text(encoding="utf-8").startswith("<svg")
     assert f"study/{name}.md" in PAGE
 
 
 def test_the_rates_are_those_of_the_committed_grid() -> None:
     tuning = read("tuning")
-    assert (FOLDER / "tuning.md").read_text(encoding="utf-8") == make_rate_table(tuning)
+    assert (FOLDER / "tuning.md").read_text(encoding="utf-8") == sealed(make_rate_table(tuning))
     assert tuning["rates"] == QUICK_RATES
 
 

@@ -11,6 +11,7 @@ from maskdpo.cli.main import cli
 from maskdpo.study import run as module
 from maskdpo.study.lab.score import ROWS, ResponseRow
 from maskdpo.study.lab.task import Result, Task
+from maskdpo.study.outputs import sealed
 from maskdpo.study.run import estimate_study, run_study
 from maskdpo.study.tables import make_tables
 from schemas.errors import ConfigError
@@ -91,7 +92,8 @@ def test_an_experiment_uses_the_tuned_rates_and_writes_json_table_and_picture(fa
     tuning = json.loads((tmp_path / "tuning.json").read_text())
     assert len(tuning["grid"]) == 4
     assert {len(row) for row in tuning["grid"].values()} == {4}
-    assert result.json.with_suffix(".md").read_text() == make_tables(found) == result.tables
+    assert result.tables == make_tables(found)
+    assert result.json.with_suffix(".md").read_text() == sealed(result.tables)
     assert "<svg" in result.picture.read_text()
     worlds = {task.inputs["base"].settings["seed"] for task in fake.asked}
     assert worlds == {0, 1, 1_000, 1_001, 1_002}  # tuning worlds are not those of results
@@ -129,6 +131,30 @@ def test_an_edited_table_is_refused_and_an_own_one_is_replaced(fake, tmp_path):
     with pytest.raises(ConfigError, match=r"samples\.md: is not a file"):
         run_study("samples", tmp_path, num_worlds=2)
     assert table.read_text(encoding="utf-8").endswith("my note\n")
+
+
+def test_a_run_that_ended_between_json_and_table_is_continued(fake, tmp_path):
+    table = run_study("samples", tmp_path, num_worlds=1).json.with_suffix(".md")
+    old = table.read_bytes()
+    run_study("samples", tmp_path, num_worlds=2)
+    table.write_bytes(old)
+    run_study("samples", tmp_path, num_worlds=2)
+    assert table.read_bytes() != old
+
+
+def test_all_checks_the_files_of_every_experiment_first(fake, tmp_path):
+    (tmp_path / "samples.md").write_text("mine", encoding="utf-8")
+    shown = CliRunner().invoke(cli, ["study", "all", "--output", str(tmp_path)])
+    assert isinstance(shown.exception, (ConfigError, SystemExit)) and shown.exit_code
+    assert fake.asked == []
+
+
+def test_the_estimate_of_the_tuning_counts_its_tasks(tmp_path):
+    assert not estimate_study(["tuning"], tmp_path).startswith("tuning: 0 tasks to do")
+    for words in (["--quick"], ["--worlds", "2"], ["--estimate", "--worlds", "2"]):
+        shown = CliRunner().invoke(cli, ["study", "tuning", *words, "--output", str(tmp_path)])
+        assert shown.exit_code
+        assert "grid of its own" in f"{shown.output}{shown.exception}"
 
 
 def test_best_of_n_has_a_curve_of_each_model(fake, tmp_path):

@@ -51,6 +51,20 @@ def test_methods_are_compared_at_equal_steps_and_at_equal_kl():
     assert "<svg" in plot_experiment(result)
 
 
+def test_a_world_without_a_result_counts_for_no_difference_at_equal_kl():
+    def lost(arm: Arm) -> dict:
+        return {} if arm.world == 2 and arm.name == "mask_dpo" else gain(arm)
+
+    result = result_of("methods", 3, lost)
+    (row,) = [
+        row
+        for row in result["comparisons"]
+        if (row["ours"], row["theirs"], row["at"]) == ("mask_dpo", "dpo", "equal KL")
+    ]
+    assert row["difference"]["worlds"].keys() == row["kl"]["worlds"].keys() == {"0", "1"}
+    assert make_tables(result).count("1 of 3 worlds lack a score") == 11  # all with mask_dpo
+
+
 def test_one_world_silent_models_and_equal_models_have_clear_words():
     one = make_tables(result_of("methods", 1, gain))
     assert "one world gives no interval" in one

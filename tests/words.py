@@ -159,6 +159,13 @@ PHRASES = (
         example="A sidecar lies beside the file.",
     ),
     Phrase(
+        name="lay over",
+        pattern=r"\b(?:lays?|laid|laying) (?:\w+ )?over\b",
+        instead="apply to, replace",
+        example="Reviews are laid over verdicts.",
+        ordinary="A layout is handed over.",
+    ),
+    Phrase(
         name="lies in",
         pattern=r"\b(?:lie|lies|lay|lying) (?:in|at|on|there|here|next|under|beside|behind|with|"
         r"side)\b",

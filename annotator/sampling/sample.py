@@ -144,6 +144,11 @@ def _read_questions(
 def check_output_of_sample(output: Path, questions: Path, store: Path) -> None:
     """Raise ConfigError where `output` cannot be written, or holds other rows than responses."""
     check_output(output, questions, store, what="questions")
+    refuse_other_rows(output)
+
+
+def refuse_other_rows(output: Path) -> None:
+    """Raise ConfigError where `output` holds other rows than responses of `sample`."""
     refuse_to_replace(
         output,
         lambda values: values.get("format") == "maskdpo.response",

@@ -15,6 +15,8 @@ from schemas.config import Section
 class EvaluateConfig(Section):
     """What `evaluate` compares. Sampling and judging are set in `sample` and `annotate`."""
 
+    TRUE_FOR_DEFAULTS = frozenset({"factscore"})
+
     models: dict[str, str] = Field(
         description="models to compare, each NAME: folder or Hub id; the first is the baseline",
     )
@@ -58,13 +60,6 @@ class EvaluateConfig(Section):
         description="also FActScore, from atomic facts: true, or its settings; it costs a call "
         "per sentence and one per fact",
     )
-
-    @field_validator("factscore", mode="before")
-    @classmethod
-    def _factscore_may_be_true(cls, value: Any) -> Any:
-        if isinstance(value, bool):
-            return {} if value else None
-        return value
 
     @model_validator(mode="before")
     @classmethod

@@ -17,7 +17,6 @@ from annotator.calls.usage import NO_LIMITS, Budget, Limits, check_prices
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.make_judge import judge_prices
 from annotator.judging.runs.annotate import run_annotate
-from annotator.judging.runs.output_checks import refuse_labels
 from annotator.models.config import SampleConfig
 from annotator.models.make_backend import make_backend
 from annotator.sampling.input_checks import check_documents
@@ -29,6 +28,14 @@ from maskdpo.evaluation.factscore.config import Writer, find_writer
 from maskdpo.evaluation.factscore.run import FactScorer, FindFacts
 from maskdpo.evaluation.factscore.scores import with_factscores
 from maskdpo.evaluation.factscore.verdicts import JudgedFacts
+from maskdpo.evaluation.own_files import (
+    ANNOTATIONS,
+    ANSWERS,
+    RESPONSES,
+    check_outputs,
+    refuse_unless_own,
+    write_own,
+)
 from maskdpo.evaluation.people.reviewed import check_people_files
 from maskdpo.evaluation.people.scores import powered_scores
 from maskdpo.evaluation.scores import compare_models
@@ -36,8 +43,8 @@ from maskdpo.evaluation.served import check_served
 from maskdpo.report.page import ReportInputs, write_report
 from schemas.errors import InputError, LimitReachedError, MaskDpoError
 from schemas.events import Noted, OnEvent, heard_by, ignore
-from schemas.files.jsonl import read_records, read_rows, write_records
-from schemas.files.own_files import has_keys, is_page, refuse_to_replace_unless
+from schemas.files.jsonl import read_records, read_rows
+from schemas.files.own_files import has_keys, is_page
 from schemas.files.writing import write_json
 from schemas.packages import require
 from schemas.records import Annotation, Document, Failure, Question
@@ -169,15 +176,18 @@ def _prepare(
 ) -> _Prepared:
     """Read the inputs; raises InputError or ConfigError for faults that would else waste calls."""
     require("scipy", "matplotlib", needed_for="evaluate")
-    refuse_to_replace_unless(
-        inputs.output / "scores.json", has_keys("models", "pairs"), by="maskdpo evaluate"
-    )
-    refuse_to_replace_unless(inputs.output / "report.html", is_page, by="maskdpo evaluate")
+    refuse_unless_own(inputs.output / "scores.json", has_keys("models", "pairs"))
+    refuse_unless_own(inputs.output / "report.html", is_page)
     check_people_files(config.people)
     answers = read_answers(config.answers, samples)
     judged_here = [*samples, *(item.name for item in answers.sets if not item.judged)]
-    for name in judged_here:
-        refuse_labels(inputs.output / name / "annotations.jsonl")
+    check_outputs(
+        inputs.output,
+        samples,
+        answers.sets,
+        inputs=[inputs.questions, inputs.documents, *config.people],
+        with_facts=config.factscore is not None,
+    )
     prices = [("sample", item.prices) for item in samples.values()]
     prices += [("annotate.llm", item) for item in judge_prices(annotate)]
     prices += [(writer.section, writer.config.prices)] if writer else []
@@ -264,7 +274,7 @@ def _ask_models(
             if isinstance(source, AnswerSet) and source.judged:
                 annotations = source.annotations
             else:
-                annotations = _read_annotations(inputs.output / name / "annotations.jsonl")
+                annotations = _read_annotations(inputs.output / name / ANNOTATIONS)
             if scorer is not None:
                 facts = scorer.judge(name, annotations, inputs.output / name)
                 asked.facts[name] = facts.judged
@@ -296,11 +306,11 @@ def _ask_model(
     if isinstance(source, AnswerSet) and source.judged:
         return results
     if isinstance(source, AnswerSet):
-        responses = folder / "answers.jsonl"
-        write_records(responses, source.answers)
+        responses = folder / ANSWERS
+        write_own(responses, source.answers, inputs=[source.path])
     else:
         assert inputs.questions is not None  # what is sampled has questions (`EvaluationInputs`)
-        responses = folder / "responses.jsonl"
+        responses = folder / RESPONSES
         results.append(
             run_sample(
                 source,
@@ -320,7 +330,7 @@ def _ask_model(
             annotate,
             responses=responses,
             documents=inputs.documents,
-            output=folder / "annotations.jsonl",
+            output=folder / ANNOTATIONS,
             store=inputs.store,
             stage=f"evaluate {name}: judge",
             limits=budget,

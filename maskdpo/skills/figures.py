@@ -9,7 +9,9 @@ documents.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from annotator.agreement.intervals import CHANGE, DIFFERENCE, name_group
@@ -19,6 +21,13 @@ _TOLERANCE = 1e-9
 
 Row = dict[str, Any]
 Documents = dict[str, float]
+_Place = tuple[str, str, str]  # task, metric, filter
+# Metrics of lm-eval's tasks that are shares of documents, words or attempts, such as `acc_norm`,
+# `prompt_level_strict_acc` and `pass@1`; needed where there are no values of documents.
+_SHARES = re.compile(
+    r"(\w+_)?(acc|acc_(norm|bytes|mutual_info|all)|accuracy|exact_match|em|f1|precision|recall)"
+    r"|pass(@|_at_)\d+"
+)
 
 
 def read_results(results: Mapping[str, Any]) -> list[Row]:
@@ -26,7 +35,6 @@ def read_results(results: Mapping[str, Any]) -> list[Row]:
 
     task, metric, filter    metric is lm-eval's name; filter is how the answer was cut out
     score, stderr           as lm-eval computes them; stderr None where it gives none
-    is_share                whether the score is a share, to be printed in percent
     documents               value per document (its index and the start of its hash); empty where
                             the score is not their mean, such as a perplexity or a group's average
     """
@@ -49,8 +57,6 @@ def read_results(results: Mapping[str, Any]) -> list[Row]:
                     "higher_is_better": results.get("higher_is_better", {})
                     .get(task, {})
                     .get(metric),
-                    "is_share": all(0.0 <= value <= 1.0 for value in documents.values())
-                    and 0.0 <= score <= 1.0,
                     "num_documents": results.get("n-samples", {}).get(task, {}).get("effective"),
                     "num_shots": results.get("n-shot", {}).get(task),
                     "version": results.get("versions", {}).get(task),
@@ -60,8 +66,29 @@ def read_results(results: Mapping[str, Any]) -> list[Row]:
     return rows
 
 
+def mark_shares(rows: Mapping[str, Sequence[Row]]) -> dict[str, list[Row]]:
+    """The rows of all models with `is_share`: whether a score is a share, printed in percent.
+
+    A metric is a share for all models or for none: if its name is that of a known share
+    (`_SHARES`), or if the scores are means over documents, each with a value between 0 and 1. A
+    small score alone does not make a share: 0.93 bits per byte must not become 93%. A score above
+    1 is never one.
+    """
+    scores: dict[_Place, list[Row]] = {}
+    for row in (row for found in rows.values() for row in found):
+        scores.setdefault(_place(row), []).append(row)
+    shares = {place for place, found in scores.items() if _is_share(place[1], found)}
+    return {
+        name: [{**row, "is_share": _place(row) in shares} for row in found]
+        for name, found in rows.items()
+    }
+
+
 def compare_models(rows: Mapping[str, Sequence[Row]]) -> list[Row]:
-    """A row per model after the first, task, metric and filter: `model` minus `compared_with`."""
+    """A row per model after the first, task, metric and filter: `model` minus `compared_with`.
+
+    `rows` are those of `mark_shares`.
+    """
     names = list(rows)
     if not names:
         return []
@@ -89,11 +116,10 @@ def _difference(before: Row, after: Row) -> Row:
     plain = after["score"] - before["score"]
     if not one or one.keys() != other.keys():
         return {"difference": plain, "low": None, "high": None, "p": None, "num_documents": 0}
-    is_share = before["is_share"] and after["is_share"]
     mean = mean_over_questions(
         {name: other[name] - one[name] for name in one},
         {name: name_group("", name) for name in one},
-        DIFFERENCE if is_share else CHANGE,
+        DIFFERENCE if after["is_share"] else CHANGE,
     )
     return {
         "difference": mean.value,
@@ -118,7 +144,20 @@ def _documents(samples: Sequence[Mapping[str, Any]], metric: str, cut: str) -> D
     return found
 
 
-def _place(row: Row) -> tuple[str, str, str]:
+def _is_share(metric: str, rows: Sequence[Row]) -> bool:
+    scores = [row["score"] for row in rows if row["score"] is not None]
+    if not all(map(_is_between_0_and_1, scores)):
+        return False
+    values = [row["documents"].values() for row in rows]
+    of_documents = all(values) and all(map(_is_between_0_and_1, chain.from_iterable(values)))
+    return of_documents or _SHARES.fullmatch(metric) is not None
+
+
+def _is_between_0_and_1(value: float) -> bool:
+    return 0.0 <= value <= 1.0
+
+
+def _place(row: Row) -> _Place:
     return row["task"], row["metric"], row["filter"]
 
 

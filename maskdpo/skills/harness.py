@@ -68,8 +68,17 @@ def load_tasks(config: SkillsConfig) -> Harness:
     return Harness(tasks=tasks, version=version("lm_eval"))
 
 
+def with_dtype(config: SkillsConfig, folder: Path) -> SkillsConfig:
+    """The settings with the precision that the model in `folder` gets on this machine.
+
+    Raises ConfigError for a CUDA device that is not there.
+    """
+    dtype = choose_dtype(config.dtype, choose_device(config.device), folder)
+    return config.model_copy(update={"dtype": dtype})
+
+
 def load_model(folder: Path, config: SkillsConfig) -> Any:
-    """lm-eval's wrapper around the model in `folder`."""
+    """lm-eval's wrapper around the model in `folder`; `config` is that of `with_dtype`."""
     from lm_eval.models.huggingface import HFLM
     from transformers import AutoTokenizer
 
@@ -84,7 +93,7 @@ def load_model(folder: Path, config: SkillsConfig) -> Any:
             f"the tokenizer in {str(folder)!r} has no chat template; "
             "use --set skills.chat_template=false"
         )
-    network = load_network(folder, choose_dtype(config.dtype, device, folder), device)
+    network = load_network(folder, config.dtype, device)
     return HFLM(pretrained=network, tokenizer=tokenizer, batch_size=config.batch_size)
 
 

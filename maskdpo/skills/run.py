@@ -18,21 +18,25 @@ import click
 from annotator.agreement.intervals import INTERVAL_NAME
 from annotator.models.local.model_files import digest_model, locate_model
 from maskdpo.skills.config import SkillsConfig
-from maskdpo.skills.figures import Row, compare_models, read_results
-from maskdpo.skills.harness import Harness, load_model, load_tasks, run_task
+from maskdpo.skills.figures import Row, compare_models, mark_shares, read_results
+from maskdpo.skills.harness import Harness, load_model, load_tasks, run_task, with_dtype
 from schemas.files.own_files import has_keys, refuse_to_replace_unless
 from schemas.files.writing import write_json
 from schemas.hashing import content_key
 from schemas.stage import StageResult
 
-# Settings that decide a score. Not: the device and the batch size, which change its last digits.
+# Settings that decide a score, with the dtype that `auto` becomes on this machine. Not: the device
+# and the batch size, which change its last digits.
 _DECIDING = ("num_shots", "max_documents", "chat_template", "seed", "dtype")
 SCORES = "skills.json"
 
 
 @dataclass(kw_only=True)
 class _Model:
-    """One model: located and digested at once, loaded when a task is missing."""
+    """One model: located and digested at once, loaded when a task is missing.
+
+    config   the settings with the model's own dtype (`with_dtype`)
+    """
 
     name: str
     folder: Path
@@ -49,23 +53,24 @@ class _Model:
 def run_skills(models: Mapping[str, str], config: SkillsConfig, output: Path) -> StageResult:
     """Measure `models` (name: folder or Hub id; the first is the baseline); writes skills.json.
 
-    Raises before the first model is loaded what `load_tasks` and `locate_model` raise.
+    Raises what `load_tasks`, `locate_model` and `with_dtype` raise, before a model is loaded.
     """
     refuse_to_replace_unless(
         output / SCORES, has_keys("skills", "differences"), by="maskdpo skills"
     )
     harness = load_tasks(config)
     located = {name: locate_model(model, None) for name, model in models.items()}
+    own = {name: with_dtype(config, folder) for name, folder in located.items()}
     rows: dict[str, list[Row]] = {}
     num_kept = 0
     for name, folder in located.items():
-        model = _Model(name=name, folder=folder, digest=digest_model(folder), config=config)
+        model = _Model(name=name, folder=folder, digest=digest_model(folder), config=own[name])
         rows[name] = []
         for task in config.tasks:
-            found, is_kept = _measure(model, task, harness, config, output)
+            found, is_kept = _measure(model, task, harness, output)
             rows[name] += found
             num_kept += is_kept
-    write_json(output / SCORES, _scores(rows, harness, models))
+    write_json(output / SCORES, _scores(mark_shares(rows), harness, models))
     return StageResult(
         output=output / SCORES,
         num_rows=len(models) * len(config.tasks),
@@ -73,18 +78,16 @@ def run_skills(models: Mapping[str, str], config: SkillsConfig, output: Path) ->
     )
 
 
-def _measure(
-    model: _Model, task: str, harness: Harness, config: SkillsConfig, output: Path
-) -> tuple[list[Row], bool]:
+def _measure(model: _Model, task: str, harness: Harness, output: Path) -> tuple[list[Row], bool]:
     """The rows of one task, and whether they were there already."""
     path = output / model.name / f"{re.sub(r'[^A-Za-z0-9._-]', '_', task)}.json"
-    settings = config.model_dump(mode="json", include=set(_DECIDING))
+    settings = model.config.model_dump(mode="json", include=set(_DECIDING))
     key = content_key([model.digest, task, harness.describe(task), settings])
     kept = _read(path)
     if kept.get("key") == key:
         return kept["rows"], True
     click.echo(f"skills: {model.name}: {task}", err=True)
-    rows = read_results(run_task(harness, task, model.load(), config))
+    rows = read_results(run_task(harness, task, model.load(), model.config))
     write_json(path, {"key": key, "task": task, "model": model.name, "rows": rows})
     return rows, False
 

@@ -82,7 +82,7 @@ class Setup:
     num_responses: int = 8
     num_scored: int = 4
     num_best_of: int = 16
-    steps: tuple[int, ...] = (24, 48, 96)
+    steps: tuple[int, ...] = (24, 48, 72, 96)
     rates: tuple[float, ...] = (5e-5, 1e-4, 2e-4, 4e-4)
     batch_size: int = 8
     beta: float = 0.1

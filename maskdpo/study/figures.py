@@ -12,6 +12,7 @@ No figure is ever nan.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -64,7 +65,11 @@ def difference_over_worlds(
 
 
 def score_at_kl(points: Sequence[tuple[float, float]], kl: float) -> float | None:
-    """The score at a KL divergence from the base, by straight lines between measured points.
+    """The score at a KL divergence from the base, by straight lines over the root of the KL.
+
+    Over the root, because a score grows with it nearly in proportion, and not with the KL itself
+    (Gao et al. 2023, arXiv 2210.10760). A straight line over the KL runs below the curve, which
+    would count against the method that moved further, as it is read between two of its points.
 
     points  (KL in nats per response, score) of one method in one world, the base at (0, score)
             among them, in any order; of points with the same KL the mean counts
@@ -79,7 +84,8 @@ def score_at_kl(points: Sequence[tuple[float, float]], kl: float) -> float | Non
     line = [(place, sum(scores) / len(scores)) for place, scores in sorted(by_kl.items())]
     for (left, below), (right, above) in pairwise(line):
         if left <= kl <= right:
-            return below + (above - below) * (kl - left) / (right - left)
+            share = (math.sqrt(kl) - math.sqrt(left)) / (math.sqrt(right) - math.sqrt(left))
+            return below + (above - below) * share
     return line[0][1] if line and kl == line[0][0] else None
 
 

@@ -1,13 +1,14 @@
 """The files of an experiment: NAME.json, and NAME.md and NAME.svg, which are made from it.
 
-The rule: only what the study wrote is replaced. A table that a person edited is not that of the
-JSON next to it, and is refused like any other file, before anything is computed.
+The rule: only what the study wrote is replaced. The last line of a table is a comment with the hash
+of the lines before it, so a table that a person edited is known, and is refused like any other file
+before anything is computed.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +26,21 @@ Values = Mapping[str, Any]
 def check_experiment(path: Path) -> None:
     """Raise ConfigError where the files of the experiment at `path` (.json) are someone else's."""
     refuse_to_replace_unless(path, _is_experiment, by=_BY)
-    _check_table(path, make_tables)
+    _check_table(path)
     refuse_to_replace_unless(path.with_suffix(".svg"), lambda _: path.exists(), by=_BY)
 
 
 def check_tuning(path: Path) -> None:
     """The same for the grid of learning rates."""
     refuse_to_replace_unless(path, _is_tuning, by=_BY)
-    _check_table(path, make_rate_table)
+    _check_table(path)
 
 
 def write_experiment(path: Path, result: Values) -> str:
     """Write the three files of an experiment; returns its tables."""
     write_json(path, dict(result))
     tables = make_tables(result)
-    _write_text(path.with_suffix(".md"), tables)
+    _write_text(path.with_suffix(".md"), sealed(tables))
     _write_text(path.with_suffix(".svg"), plot_experiment(result))
     return tables
 
@@ -48,19 +49,24 @@ def write_tuning(path: Path, found: Values) -> str:
     """Write the grid as JSON and as a table; returns the table."""
     write_json(path, dict(found))
     table = make_rate_table(found)
-    _write_text(path.with_suffix(".md"), table)
+    _write_text(path.with_suffix(".md"), sealed(table))
     return table
 
 
-def _check_table(path: Path, make: Callable[[Values], str]) -> None:
-    def is_of_json(table: Path) -> bool:
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            return table.read_text(encoding="utf-8") == make(values)
-        except (OSError, ValueError, KeyError, TypeError, StopIteration):
-            return False
+def sealed(table: str) -> str:
+    """A table as its file has it, with the comment that shows that nobody changed it."""
+    return f"{table}\n<!-- {_BY} {hashlib.sha256(table.encode()).hexdigest()} -->\n"
 
-    refuse_to_replace_unless(path.with_suffix(".md"), is_of_json, by=_BY)
+
+def _check_table(path: Path) -> None:
+    def is_sealed(table: Path) -> bool:
+        try:
+            text = table.read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            return False
+        return text == sealed(text.rpartition("\n<!--")[0])
+
+    refuse_to_replace_unless(path.with_suffix(".md"), is_sealed, by=_BY)
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -27,6 +27,7 @@ from maskdpo.study.lab.schedule import expected_seconds, find_missing
 from maskdpo.study.lab.task import Task
 from maskdpo.study.outputs import check_experiment, check_tuning, write_experiment, write_tuning
 from maskdpo.study.setups import QUICK_RATES, QUICK_WORLDS, make_setup
+from schemas.errors import ConfigError
 from schemas.events import Noted, OnEvent, ignore
 from schemas.packages import require
 
@@ -58,18 +59,18 @@ def run_study(
     quick       fewer worlds and steps, with the packaged learning rates instead of the grid
     workers     processes, one thread each
 
-    Raises MaskDpoError when a task failed, after all others ended, and ConfigError when another
-    study uses the folder or it has someone else's files of these names.
+    Raises MaskDpoError when a task failed, after all others ended, BackendError when another study
+    uses the folder, and ConfigError when it has someone else's files of these names, or for
+    `tuning` with `num_worlds` or `quick`.
     """
     require("torch", "transformers", "scipy", "matplotlib", needed_for="study")
+    _check_options(name, num_worlds, quick=quick)
     setup = make_setup(quick=quick)
     lab = Lab(folder=folder / CACHE, workers=workers, on_event=on_event)
-    if name == TUNING or not quick:
-        check_tuning(folder / f"{TUNING}.json")
+    check_outputs([name], folder, quick=quick)
     if name == TUNING:
         return _tune(lab, setup, folder)
-    path = folder / (f"{name}-quick.json" if quick else f"{name}.json")
-    check_experiment(path)
+    path = _path(name, folder, quick=quick)
     rates = QUICK_RATES if quick else _find_rates(lab, setup, folder, on_event)
     plan = _plan(name, setup, rates, num_worlds=num_worlds, quick=quick)
     count = len(plan.worlds)
@@ -89,6 +90,7 @@ def estimate_study(
     setup = make_setup(quick=quick)
     tasks = [] if quick else tuning_tasks(setup)
     for name in names:
+        _check_options(name, num_worlds, quick=quick)
         if name != TUNING:
             tasks += _plan(name, setup, QUICK_RATES, num_worlds=num_worlds, quick=quick).tasks
     missing, found = find_missing(tasks, lambda task: read_result(folder / CACHE, task))
@@ -97,6 +99,26 @@ def estimate_study(
         f"{', '.join(names)}: {len(missing):,} tasks to do, about {hours:.2g} core-hours; "
         f"{len(found):,} tasks are done"
     )
+
+
+def check_outputs(names: Iterable[str], folder: Path, *, quick: bool = False) -> None:
+    """Raise ConfigError where a file that these experiments would write is someone else's."""
+    for name in names:
+        if name == TUNING or not quick:
+            check_tuning(folder / f"{TUNING}.json")
+        if name != TUNING:
+            check_experiment(_path(name, folder, quick=quick))
+
+
+def _path(name: str, folder: Path, *, quick: bool) -> Path:
+    return folder / (f"{name}-quick.json" if quick else f"{name}.json")
+
+
+def _check_options(name: str, num_worlds: int | None, *, quick: bool) -> None:
+    if name == TUNING and (quick or num_worlds):
+        raise ConfigError(
+            "tuning has three worlds and one grid of its own: leave out --worlds and --quick"
+        )
 
 
 def _plan(

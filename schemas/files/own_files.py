@@ -75,11 +75,19 @@ def refuse_to_replace(
 
 
 def refuse_to_replace_unless(
-    path: Path, is_own: Callable[[Path], bool], *, by: str, option: str = "--output"
+    path: Path,
+    is_own: Callable[[Path], bool],
+    *,
+    by: str,
+    option: str = "--output",
+    kind: str = "file",
 ) -> None:
-    """Raise ConfigError where the content of `path` is not what the command `by` writes."""
+    """Raise ConfigError where the content of `path` is not what the command `by` writes.
+
+    option, kind   the option of the output, and whether it names a "file" or a "folder"
+    """
     if not _holds_nothing(path) and not is_own(path):
-        raise ConfigError(_refusal(path, f"is not a file that {by} wrote", option))
+        raise ConfigError(_refusal(path, f"is not a file that {by} wrote", option, kind))
 
 
 def refuse_labels_of_people(path: Path, is_own: IsOwn, *, by: str) -> None:
@@ -137,8 +145,8 @@ def _holds_nothing(path: Path) -> bool:
     return not path.is_file() or path.stat().st_size == 0
 
 
-def _refusal(path: Path, message: str, option: str) -> str:
+def _refusal(path: Path, message: str, option: str, kind: str = "file") -> str:
     return (
-        f"{path}: {message}, and it is not overwritten; move it away, or name another file with: "
-        f"{option} FILE"
+        f"{path}: {message}, and it is not overwritten; move it away, or name another {kind} with: "
+        f"{option} {kind.upper()}"
     )

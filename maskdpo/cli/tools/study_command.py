@@ -30,7 +30,7 @@ NAMES = ("methods", "topics", "noise", "best-of-n", "samples", "tuning", "all")
 @click.option(
     "--quick",
     is_flag=True,
-    help="Fewer worlds and steps, and the packaged learning rates: about 15 minutes on two cores.",
+    help="Fewer worlds and steps, and the packaged learning rates: about 5 minutes on two cores.",
 )
 @click.option(
     "--workers",
@@ -59,16 +59,16 @@ def command(
 
     Each world has its own people, base model and samples, and is one observation: differences have
     intervals and p values over worlds. Writes NAME.json, NAME.md (tables) and NAME.svg, with
-    --quick NAME-quick. Expected
-    core-hours are printed first; docs/study.md has the results.
+    --quick NAME-quick. Expected core-hours are printed first; docs/study.md has the results.
     """
     from maskdpo.cli.progress import Progress
-    from maskdpo.study.run import estimate_study, run_study
+    from maskdpo.study.run import check_outputs, estimate_study, run_study
 
     names = [item for item in NAMES if item not in ("tuning", "all")] if name == "all" else [name]
     if estimate:
         click.echo(estimate_study(names, output, num_worlds=worlds, quick=quick))
         return
+    check_outputs(names, output, quick=quick)
     for item in names:
         result = run_study(
             item, output, num_worlds=worlds, quick=quick, workers=workers, on_event=Progress()

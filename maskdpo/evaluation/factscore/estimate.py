@@ -24,7 +24,7 @@ from annotator.judging.facts.run import (
 )
 from annotator.judging.make_judge import asks_a_model
 from annotator.judging.runs.estimate import estimate_annotate
-from maskdpo.evaluation.factscore.verdicts import make_fact_responses
+from maskdpo.evaluation.factscore.verdicts import make_fact_responses, sentence_as_fact
 from schemas.errors import InputError
 from schemas.files.jsonl import read_records, write_records
 from schemas.records import Annotation, Response
@@ -51,8 +51,7 @@ def estimate_facts_of(
     sources = make_sources(_with_sentences(responses, annotate, known))
     parts: list[tuple[str, Estimate]] = []
     found: Mapping[str, Sequence[SentenceFacts | None]] = {
-        name: [SentenceFacts(facts=(item.text,)) for item in items]
-        for name, items in sources.items()
+        name: [sentence_as_fact(item.text) for item in items] for name, items in sources.items()
     }
     if writer is not None:
         owed, found = estimate_facts(writer, sources, store=store, retry_failed=retry_failed)

@@ -67,14 +67,14 @@ class FactScore:
 
     def __str__(self) -> str:
         """One line for people."""
-        told = f"{self.num_responding} of {self.num_responses} responses respond"
+        responding = f"{self.num_responding} of {self.num_responses} responses respond"
         if self.score is None:
-            return f"no FActScore: {told}"
+            return f"no FActScore: {responding}"
         interval = ""
         if self.low is not None and self.high is not None:
             interval = f" [{100 * self.low:.1f}, {100 * self.high:.1f}]"
         return (
-            f"FActScore {100 * self.score:.1f}%{interval}, {told}, "
+            f"FActScore {100 * self.score:.1f}%{interval}, {responding}, "
             f"{self.facts_per_response:.1f} facts each"
         )
 

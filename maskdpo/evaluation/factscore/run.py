@@ -22,10 +22,13 @@ from maskdpo.evaluation.factscore.verdicts import (
     JudgedFacts,
     collect_verdicts,
     make_fact_responses,
+    sentence_as_fact,
 )
+from maskdpo.evaluation.own_files import FACT_VERDICTS, FACTS, write_own
 from schemas.errors import InputError
 from schemas.events import OnEvent, heard_by, ignore
-from schemas.files.jsonl import read_records, write_records
+from schemas.files.jsonl import read_records
+from schemas.files.sidecar import sidecar_path
 from schemas.records import Annotation
 from schemas.stage import StageResult, failures_path
 
@@ -66,13 +69,13 @@ class FactScorer:
 
         Raises what `find_facts` and `run_annotate` raise.
         """
-        output = folder / "facts.jsonl"
+        output = folder / FACTS
         found, notes = self._find(name, annotations)
-        write_records(output, make_fact_responses(annotations, found))
-        judged, results = self._judge_facts(name, output, folder / "fact_verdicts.jsonl")
+        write_own(output, make_fact_responses(annotations, found))
+        judged, results = self._judge_facts(name, output, folder / FACT_VERDICTS)
         rows = collect_verdicts(annotations, found, judged)
-        told = StageResult(output=output, num_rows=len(judged), notes=notes)
-        return FactsRun(judged=rows, results=[told, *results])
+        facts = StageResult(output=output, num_rows=len(judged), notes=notes)
+        return FactsRun(judged=rows, results=[facts, *results])
 
     def _find(
         self, name: str, annotations: Sequence[Annotation]
@@ -106,7 +109,7 @@ class FactScorer:
     ) -> tuple[dict[str, Annotation], list[StageResult]]:
         """The judged facts by id; a file of an earlier run is removed where there is no fact."""
         if not facts.stat().st_size:
-            for path in (output, failures_path(output)):
+            for path in (output, sidecar_path(output), failures_path(output)):
                 path.unlink(missing_ok=True)
             return {}, []
         result = run_annotate(
@@ -127,8 +130,8 @@ class FactScorer:
 
 def sentences_as_facts(annotation: Annotation) -> list[SentenceFacts]:
     """Each sentence that may state a fact as one fact."""
-    texts = (annotation.text[start:end] for start, end in factual_sentences(annotation))
-    return [SentenceFacts(facts=(" ".join(text.split()),)) for text in texts]
+    sentences = factual_sentences(annotation)
+    return [sentence_as_fact(annotation.text[start:end]) for start, end in sentences]
 
 
 def _read(path: Path) -> list[Annotation]:

@@ -13,6 +13,7 @@ fact: a model gains nothing from sentences that the writer of facts cannot read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ from annotator.judging.facts.dialogue import SentenceFacts
 from maskdpo.evaluation.factscore.formula import Verdicts
 from schemas.labels import CORRECT_LABELS, HALLUCINATED_LABELS, Label
 from schemas.records import Annotation, Response
+
+_FACT_ID = re.compile(r".+-f\d+", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +36,11 @@ class JudgedFacts:
     topic: str
     verdicts: Verdicts
     num_unread: int = 0
+
+
+def sentence_as_fact(sentence: str) -> SentenceFacts:
+    """A sentence as one fact; line breaks and repeated spaces are one space."""
+    return SentenceFacts(facts=(" ".join(sentence.split()),))
 
 
 def make_fact_responses(
@@ -56,6 +64,11 @@ def make_fact_responses(
 def fact_id(response: str, number: int) -> str:
     """The id of a fact: `q1-0` and 2 make `q1-0-f2`."""
     return f"{response}-f{number}"
+
+
+def is_fact_id(name: str) -> bool:
+    """Whether an id has the form of `fact_id`."""
+    return _FACT_ID.fullmatch(name) is not None
 
 
 def collect_verdicts(

@@ -4,10 +4,10 @@ The rule: nothing that people did disappears. A review counts for every evaluate
 text that was reviewed (`text_sha256`) to the same question; one that counts for none, or cannot be
 applied, is listed with its file, its line and the reason.
 
-reviews       as the review desk writes them; laid over the judge's verdicts as in a build
+reviews       as the review desk writes them; they replace the judge's verdicts as in a build
               (formats/reviews/apply.py). Where people disagree, the place is undetermined
 annotations   labels that people gave to whole answers, as `maskdpo import` writes them; the
-              sentences need not be those of the judge. Reviews of such an answer are laid over them
+              sentences need not be those of the judge. Reviews of such an answer replace them
 
 An answer is reviewed if people decided all of it: every sentence has a person's label, also those
 that the judge called undetermined or without a fact. "Undetermined", given by a person, is such a
@@ -105,7 +105,7 @@ def read_people(paths: Sequence[Path], answers: Mapping[str, Sequence[Annotation
     partly: dict[str, list[int]] = {}
     contested: set[tuple[_Text, int, int]] = set()
     for name, rows in answers.items():
-        by_people, conflicts = _lay_over(rows, found)
+        by_people, conflicts = _apply_labels(rows, found)
         contested |= conflicts
         scores[name] = {
             place: score_labels(item.verdict.label for item in sentences)
@@ -177,7 +177,7 @@ def _why(name: str, texts: Mapping[str, Mapping[str, set[_Text]]]) -> tuple[str,
     return NOT_EVALUATED, f"response {name!r} is not among the evaluated answers"
 
 
-def _lay_over(
+def _apply_labels(
     rows: Sequence[Annotation], found: _Found
 ) -> tuple[dict[int, Sequence[Sentence]], set[tuple[_Text, int, int]]]:
     """The sentences that a person labelled in the answers of one model, by place, and conflicts."""

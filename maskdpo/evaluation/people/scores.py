@@ -45,11 +45,12 @@ CONDITION = (
 class _Model:
     """One model's answers as people and judge see them.
 
-    units       of the questions that count, by question
-    all_units   the same over all questions that the judge scored: for differences
+    all_units     of all questions that the judge scored: for differences
+    all_reviewed  whether every response to every question that counts is reviewed
     """
 
     all_units: Mapping[str, Unit]
+    all_reviewed: bool
     without_fact: Sequence[str]
     num_reviewed: int
     num_partly: int
@@ -146,8 +147,11 @@ def _view(
             checked=(of_judge.score if of_judge.score is not None else score) if of_judge else None,
         )
     inside = set(common)
+    num_given = Counter(item.question_id for item in items)
+    num_checked = Counter(items[place].question_id for place in labels.scores[name])
     return _Model(
         all_units=units,
+        all_reviewed=all(num_checked[name] == num_given[name] for name in units if name in inside),
         without_fact=[question for question in without_fact if question in inside],
         num_reviewed=len(labels.scores[name]),
         num_partly=len(labels.partly[name]),
@@ -171,7 +175,7 @@ def _describe(model: _Model, common: Sequence[str], groups: Mapping[str, Group])
         "num_partly_reviewed": model.num_partly,
         "num_reviewed_without_fact": len(model.without_fact),
         "num_reviewed_of_other_questions": model.num_elsewhere,
-        "note": _explain(powered),
+        "note": _explain(powered, all_reviewed=model.all_reviewed),
     }
 
 
@@ -196,7 +200,7 @@ def _describe_difference(
     return {"difference": row.pop("score")} | row | {"p": powered.interval.p}
 
 
-def _explain(powered: Powered) -> str:
+def _explain(powered: Powered, *, all_reviewed: bool) -> str:
     """Why there is no estimate or no interval; "" where there are both."""
     if powered.value is None:
         return "no answer is reviewed, so there is no estimate"
@@ -205,8 +209,8 @@ def _explain(powered: Powered) -> str:
             "all reviewed answers are of one topic, so the estimate is people's mean over it, "
             "without an interval: review answers of at least two topics"
         )
-    if powered.num_reviewed == powered.num_units:
-        return "every question is reviewed: this is people's own mean"
+    if all_reviewed:
+        return "every answer is reviewed: this is people's own mean"
     return ""
 
 

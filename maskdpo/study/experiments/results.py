@@ -130,7 +130,8 @@ def _at_equal_kl(scored: Scored, ours: str, theirs: str) -> tuple[Figure, dict[s
     places: dict[int, float | None] = {}
     for world in scored.arms[BASE, 0]:
         paths = {name: _path(scored, name, world) for name in (ours, theirs)}
-        place = shared_kl(paths)
+        is_known = all(len(points) > 1 for points in paths.values())  # not the base alone
+        place = shared_kl(paths) if is_known else None
         places[world] = place
         ours_at[world] = None if place is None else score_at_kl(paths[ours], place)
         theirs_at[world] = None if place is None else score_at_kl(paths[theirs], place)

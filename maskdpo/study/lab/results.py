@@ -7,6 +7,7 @@ else is in it, and its task is done again.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -87,4 +88,4 @@ def read_all(path: Path, model: type[RecordT]) -> list[RecordT]:
 
 def total_cpu_seconds(results: Iterable[Result]) -> float:
     """CPU seconds of all tasks, each once, whichever run did them."""
-    return sum({result.folder: result.cpu_seconds for result in results}.values())
+    return math.fsum({result.folder: result.cpu_seconds for result in results}.values())
