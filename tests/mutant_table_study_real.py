@@ -94,7 +94,7 @@ STUDY_REAL = [
     *mutants_of(
         f"{WHERE}/convert.py",
         (
-            "another-gguf-is-taken-for-it",
+            "model-of-another-gguf-is-used",
             'is_same = known["sha256"] == given["sha256"]',
             "is_same = True",
             f"{TESTS} -k own_file_only",

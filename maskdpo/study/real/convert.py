@@ -1,8 +1,8 @@
 """A GGUF file as a model folder of safetensors, which every command loads.
 
 The rule: the folder has its name only when it is complete, and records the file that it was made
-from, so that no other file's model is taken for it. Its chat template has no system message, so
-that a prompt has a dozen tokens and not three dozen.
+from, so that it is never used for another file. Its chat template has no system message, so that a
+prompt has a dozen tokens and not three dozen.
 """
 
 from __future__ import annotations
