@@ -14,9 +14,9 @@ Every part runs in a process of its own, with a limit in seconds, and is killed 
 it has by then is in its file: `steps.json` is written after each row, `real.json` has each finished
 seed and `real_stages.json` each finished stage, `day.json` and `table.md` are written after each
 part; every file at once or not at all. A dry run has a start model, study and real-dry.json of its
-own, which no other run uses. A part gets its share of the time that is left, so what one
-does not use goes to the next; a part or row that needs more time than it would get is skipped, with
-the reason. The same command in the same folder continues.
+own, and does not run in the folder of a real one. A part gets its share of the time that is left,
+so what one does not use goes to the next; a part or row that needs more time than it would get is
+skipped, with the reason. The same command in the same folder continues.
 
 Nothing is downloaded. Without --model the study starts from random weights in the shape of
 SmolLM2-135M, with a tokenizer that is learned from the study's own texts, so only the code has to
@@ -143,11 +143,22 @@ def main() -> None:
         return
     if not options.dry_run and not has_gpu():
         parser.exit(1, "gpu_day: torch finds no GPU here; --dry-run runs tiny sizes on a CPU\n")
+    if other := other_kind(options.output, dry_run=options.dry_run):
+        kind = "real" if options.dry_run else "dry"
+        parser.error(f"{other}: is of a {kind} run; name another folder with --output")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         print(json.dumps(run_day(options, choose_parts(options))))
     except KeyboardInterrupt:
         parser.exit(130, "gpu_day: stopped; run the same command again to continue\n")
+
+
+def other_kind(output: Path, *, dry_run: bool) -> Path | None:
+    """The first file in `output` of a day of the other kind, dry or real, whose rows would go."""
+    for path in (output / "day.json", output / "steps.json"):
+        if path.exists() and json.loads(path.read_text("utf-8")).get("dry_run") != dry_run:
+            return path
+    return None
 
 
 def choose_parts(options: argparse.Namespace) -> list[Part]:

@@ -161,6 +161,18 @@ def test_a_stopped_day_leaves_no_process(tmp_path: Path, number: int, code: int)
     assert day.returncode == code
 
 
+@pytest.mark.parametrize("name", ["day.json", "steps.json"])
+def test_a_dry_run_replaces_no_measurement(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_text('{"dry_run": false, "rows": [1]}')
+    monkeypatch.setattr("sys.argv", ["gpu_day.py", "--dry-run", "--output", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        gpu_day.main()
+    assert f"{name}: is of a real run; name another folder with --output" in capsys.readouterr().err
+    assert gpu_day.other_kind(tmp_path, dry_run=False) is None
+
+
 def measured(**more: Any) -> dict[str, Any]:
     row = {"shape": "0.5b-full", "lengths": "64/256/256", "errors": {}, "trl_cached_pairs_s": 131.0}
     return row | {"ours_pairs_s": 121.0, "vs_trl_best": 0.9237, "trl_cached_mfu": None} | more
