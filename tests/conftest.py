@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +17,11 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # Before any test imports torch: sums over two threads differ in their last bit from sums over one,
 # and resumed runs are compared with uninterrupted ones bit by bit.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell starts a command with & so that it ignores Ctrl-C, and so do all processes that it starts:
+# those that tests interrupt, too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Deadlines measure the machine, not the code.
 settings.register_profile("maskdpo", deadline=None)
