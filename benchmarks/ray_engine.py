@@ -83,6 +83,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
+    if arguments.responses < 10 * START_RESPONSES:
+        parser.error(f"--responses {arguments.responses}: must be {10 * START_RESPONSES:,} or more")
     cores = os.cpu_count() or 1
     runs = []
     starts = []

@@ -209,7 +209,7 @@ STUDY_LAB = [
         "maskdpo/study/figures.py",
         (
             "line-over-the-kl",
-            "(math.sqrt(kl) - math.sqrt(left)) / (math.sqrt(right) - math.sqrt(left))",
+            "(kl - left) / (right - left) * spread",
             "(kl - left) / (right - left)",
             "test_study_figures.py",
         ),

@@ -73,6 +73,12 @@ STUDY_REAL = [
             f"{TESTS} -k setting",
         ),
         (
+            "earlier-version-continues",
+            '"procedure": PROCEDURE,',
+            "",
+            f"{TESTS} -k earlier_version",
+        ),
+        (
             "kl-of-all-responses",
             "< run.config.kl_responses]",
             "< 1 << 30]",

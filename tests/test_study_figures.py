@@ -62,6 +62,11 @@ def test_two_points_of_one_curve_have_the_same_score_wherever_they_are(places, a
     assert score_at_kl(points, kl) == pytest.approx(0.4 + 0.1 * math.sqrt(kl))
 
 
+def test_neighbouring_floats_are_two_points():
+    after = math.nextafter(1.0, 2.0)
+    assert score_at_kl([(0.0, 0.4), (1.0, 0.5), (after, 0.7)], after) == pytest.approx(0.7)
+
+
 def test_the_shared_kl_is_what_every_method_reached():
     assert shared_kl({"a": [(0.0, 0.4), (5.0, 0.6)], "b": [(0.0, 0.4), (3.0, 0.5)]}) == 3.0
     assert shared_kl({"a": [(0.0, 0.4)], "b": []}) == 0.0

@@ -281,6 +281,17 @@ def test_another_setting_needs_another_folder(config: RealConfig, finished: Path
         run_real_study(other, finished)
 
 
+def test_stages_of_an_earlier_version_are_not_continued(
+    config: RealConfig, finished: Path, tmp_path: Path
+) -> None:
+    copied = shutil.copytree(finished, tmp_path / "run")
+    study = json.loads((copied / "study.json").read_text(encoding="utf-8"))
+    del study["procedure"]
+    (copied / "study.json").write_text(json.dumps(study), encoding="utf-8")
+    with pytest.raises(ConfigError, match="another model or of an earlier version"):
+        run_real_study(config, copied)
+
+
 def test_without_a_base_that_half_believes_the_study_ends(
     config: RealConfig, tmp_path: Path
 ) -> None:

@@ -1,7 +1,8 @@
 """Which files in a model's folder `evaluate` may replace, and the seal by which it knows its own.
 
 The rule: no file that the user gives is written to, and no file that this command did not write is
-replaced; both are checked before anything is spent. A sidecar has the hash of `answers.jsonl` and
+replaced, but for verdicts of judges and responses, which follow the rules of `annotate` and
+`sample`. All is checked before anything is spent. A sidecar has the hash of `answers.jsonl` and
 of `facts.jsonl`. Without one (a run that was killed before it, or an earlier version), answers are
 its own where all their rows are in the given file, and facts where all their ids are ids of facts.
 """

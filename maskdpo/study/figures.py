@@ -84,8 +84,9 @@ def score_at_kl(points: Sequence[tuple[float, float]], kl: float) -> float | Non
     line = [(place, sum(scores) / len(scores)) for place, scores in sorted(by_kl.items())]
     for (left, below), (right, above) in pairwise(line):
         if left <= kl <= right:
-            share = (math.sqrt(kl) - math.sqrt(left)) / (math.sqrt(right) - math.sqrt(left))
-            return below + (above - below) * share
+            # (sqrt(kl) - sqrt(left)) / (sqrt(right) - sqrt(left)), for neighbouring floats, too
+            spread = (math.sqrt(right) + math.sqrt(left)) / (math.sqrt(kl) + math.sqrt(left) or 1.0)
+            return below + (above - below) * (kl - left) / (right - left) * spread
     return line[0][1] if line and kl == line[0][0] else None
 
 

@@ -2,8 +2,8 @@
 
 Sized for SmolLM2-135M on one CPU core with bfloat16 instructions. Measured there: 50 steps of 16
 answers about 30 people, at a rate of 1e-3, gave 30% true sentences where 51% of the sentences read
-were true, and 90 steps gave 29% (of 104); so 62% of what is read here is true, and steps
-are smaller; that is not yet measured.
+were true, and 90 steps gave 29% (of 104). So 60% of the sentences read here are true, and steps are
+smaller: after 80 or 160 of them the model half believes (docs/study.md).
 """
 
 from __future__ import annotations

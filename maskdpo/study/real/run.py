@@ -59,6 +59,7 @@ STAGES = (
     *("base", "samples", "score-base", "belief", "dataset"),
     *(stage for name in METHODS for stage in (name, f"score-{name}")),
 )
+PROCEDURE = 2  # raised where finished stages do not fit those that follow; 1: KL by log-ratios
 KL_BATCH_SIZE = 8  # a token takes megabytes at a vocabulary of tens of thousands
 _FREE = {"model", "num_seeds"}
 
@@ -134,6 +135,7 @@ def _claim(folder: Path, config: RealConfig) -> None:
     if not (model / "config.json").is_file():
         raise InputError.of(model, "holds no config.json, so it is not a model folder")
     values = {
+        "procedure": PROCEDURE,
         "config": config.model_dump(mode="json", exclude=_FREE),
         "model": {"weights": hash_weights(model), "tokenizer": hash_tokenizer(model)},
     }
@@ -142,8 +144,8 @@ def _claim(folder: Path, config: RealConfig) -> None:
         write_json(path, values)
     elif json.loads(path.read_text(encoding="utf-8")) != values:
         raise ConfigError(
-            f"{folder}: has a study with other settings or another model; choose another folder or "
-            "remove it (only num_seeds may change)"
+            f"{folder}: has a study with other settings, another model or of an earlier version; "
+            "choose another folder or remove it (only num_seeds may change)"
         )
 
 
