@@ -380,6 +380,20 @@ def test_a_caller_may_name_errors_that_stop_a_run(tmp_path: Path) -> None:
     assert state(path) == "stopped"
 
 
+def test_a_second_ctrl_c_does_not_leave_a_running_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.prom"
+
+    def join(_: threading.Thread) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "join", join)
+    with pytest.raises(KeyboardInterrupt), MetricsFile(path, RunMetrics().snapshot):
+        raise KeyboardInterrupt
+    assert state(path) == "stopped"
+
+
 def test_a_file_is_written_again_while_the_run_works(tmp_path: Path) -> None:
     path, metrics, reads = tmp_path / "run.prom", RunMetrics(), threading.Semaphore(0)
 

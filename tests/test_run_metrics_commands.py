@@ -250,10 +250,12 @@ main()
 def test_ctrl_c_is_the_last_state(world: World) -> None:
     process: subprocess.Popen[bytes] | None = None
     has_ended = threading.Event()
+    is_sent = threading.Lock()
 
     def answer(body: dict[str, Any]) -> Answer | None:
         assert process is not None
-        os.kill(process.pid, signal.SIGINT)
+        if is_sent.acquire(blocking=False):  # once: several requests are under way
+            os.kill(process.pid, signal.SIGINT)
         has_ended.wait(120)
         return None
 

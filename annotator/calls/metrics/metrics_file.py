@@ -72,8 +72,10 @@ class MetricsFile:
         trace: TracebackType | None,
     ) -> None:
         self._ended.set()
-        self._thread.join()
-        self._try_to_write(self._state_after(error))
+        try:
+            self._thread.join()
+        finally:  # after a second Ctrl-C, too: "running" would be wrong
+            self._try_to_write(self._state_after(error))
 
     def _state_after(self, error: BaseException | None) -> str:
         if error is None or (isinstance(error, SystemExit) and not error.code):
